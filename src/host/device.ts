@@ -1,0 +1,32 @@
+import type { AddressWords, Family } from '../packet/family.ts';
+
+/** An address of an interface with its prefix. */
+export interface InterfaceAddress {
+  family: Family;
+  address: AddressWords;
+  prefixLength: number;
+  /** IPv4 only: the prefix's broadcast address; null for /31 and /32. */
+  broadcast: AddressWords | null;
+}
+
+export type DeviceKind = 'ethernet' | 'loopback' | 'bridge' | 'vlan';
+
+/** A network interface of the simulated machine. Made once from host.yaml; identity is what the datapath compares. */
+export interface Device {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: DeviceKind;
+  /** Six bytes. */
+  readonly mac: Uint8Array;
+  readonly mtu: number;
+  readonly addresses: readonly InterfaceAddress[];
+  /** Device group (`-m devgroup`). */
+  readonly group: number;
+  /** The bridge whose port this is. */
+  bridge: Device | null;
+  /** Ports, for a bridge. */
+  ports: readonly Device[];
+  /** VLAN devices: the device below and the tag. */
+  link: Device | null;
+  vlan: number;
+}

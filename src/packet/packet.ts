@@ -1,0 +1,101 @@
+import type { Connection } from '../conntrack/connection.ts';
+import type { Device } from '../host/device.ts';
+import type { Family } from './family.ts';
+
+/** Link-layer class of a received frame (`skb->pkt_type`, include/uapi/linux/if_packet.h). */
+export const PacketType = { host: 0, broadcast: 1, multicast: 2, otherHost: 3, outgoing: 4, loopback: 5 } as const;
+export type PacketType = (typeof PacketType)[keyof typeof PacketType];
+
+/** How a packet stands to its connection (`enum ip_conntrack_info`); +3 means reply direction. */
+export const ConntrackInfo = {
+  established: 0,
+  related: 1,
+  new: 2,
+  establishedReply: 3,
+  relatedReply: 4,
+  untracked: 7,
+} as const;
+export type ConntrackInfo = (typeof ConntrackInfo)[keyof typeof ConntrackInfo];
+
+/** The local process a packet belongs to; absent for forwarded packets and kernel answers. */
+export interface SocketOwner {
+  uid: number;
+  gid: number;
+  pid?: number;
+  /** Path in the cgroup v2 hierarchy. */
+  cgroup?: string;
+  /** net_cls class id. */
+  classId?: number;
+  /** Supplementary groups (`-m owner --suppl-groups`). */
+  groups?: readonly number[];
+  transparent?: boolean;
+  wildcard?: boolean;
+}
+
+/**
+ * One packet on its way: its L3 bytes and what the kernel keeps beside them in `sk_buff`.
+ *
+ * `bytes` begins at the IP header and ends at the IP total length. The decoded fields below it are
+ * made by `decode()` (packet/decode.ts) and kept true by the rewriting functions (packet/rewrite.ts);
+ * whoever changes `bytes` otherwise calls `decode()` again.
+ */
+export class Packet {
+  family: Family;
+  bytes: Uint8Array;
+
+  /** IPv4: header with options; IPv6: always 40. */
+  headerLength = 0;
+  /** The transport protocol; for IPv6 behind the extension headers. */
+  protocol = 0;
+  /** Offset in `bytes` of the transport header (of the payload, for a later fragment). */
+  transport = 0;
+  /** Fragment offset in bytes; 0 for whole packets and first fragments. */
+  fragmentOffset = 0;
+  moreFragments = false;
+  /** Source and destination as 32-bit words (IPv4 in word 0). */
+  readonly src = new Uint32Array(4);
+  readonly dst = new Uint32Array(4);
+
+  /** Microseconds since the epoch, simulation clock. */
+  time = 0;
+  inDevice: Device | null = null;
+  outDevice: Device | null = null;
+  /** Bridge ports (`physdev`); null unless the packet crosses a bridge. */
+  physicalIn: Device | null = null;
+  physicalOut: Device | null = null;
+  /** 14 bytes: destination MAC, source MAC, ethertype; null if the packet never was on Ethernet. */
+  linkHeader: Uint8Array | null = null;
+  packetType: PacketType = PacketType.host;
+  mark = 0;
+  priority = 0;
+  secmark = 0;
+  /** Routing realm of the destination (`-m realm`). */
+  realm = 0;
+  cpu = 0;
+  owner: SocketOwner | null = null;
+  /** True for packets made by this machine (processes or kernel). */
+  local = false;
+  /** `nf_trace`: set by the TRACE target. */
+  trace = false;
+  /** Set while a TEE copy is under way: it is not copied again. */
+  isCopy = false;
+  /** nf_skb_duplicated-like marker of a packet the kernel sends on behalf of nobody (RST, ICMP error). */
+  kernelMade = false;
+  connection: Connection | null = null;
+  conntrackInfo: ConntrackInfo = ConntrackInfo.new;
+  /** A match sets it to have the packet dropped at once (`par->hotdrop`). */
+  hotdrop = false;
+  /** What the description of the packet said beyond its bytes, e.g. `policy`, `skuid`; by key. */
+  described: Readonly<Record<string, string>> | null = null;
+  /** Bytes of the largest fragment and whether DF was set, after reassembly (`frag_max_size`); 0 if never fragmented. */
+  fragmentMaxSize = 0;
+  /** Original fragments' payload lengths, for refragmentation at the same boundaries; null if never fragmented. */
+  fragmentSizes: readonly number[] | null = null;
+  /** The DF bit is to be set on every fragment made (`IPSKB_FRAG_PMTU`). */
+  fragmentDontFragment = false;
+
+  constructor(family: Family, bytes: Uint8Array) {
+    this.family = family;
+    this.bytes = bytes;
+  }
+}
