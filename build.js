@@ -1,0 +1,44 @@
+// Builds dist/: one bundle per entry (CommonJS: it starts faster than ESM), the library as ESM, and its types.
+import { execFileSync } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { build } from 'esbuild';
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  sourcemap: true,
+  logLevel: 'warning',
+};
+
+/** Entries under src/cli/entries: `iptables` (the whole family), `ipset`, `conntrack`, `main` (iptsim's own commands). */
+const entries = ['iptables', 'ipset', 'conntrack', 'main'].filter((name) => existsSync(`src/cli/entries/${name}.ts`));
+
+rmSync('dist', { recursive: true, force: true });
+await Promise.all([
+  ...entries.map((name) =>
+    build({
+      ...common,
+      entryPoints: [`src/cli/entries/${name}.ts`],
+      outfile: `dist/${name}.cjs`,
+      format: 'cjs',
+      minify: true,
+      keepNames: true,
+    }),
+  ),
+  existsSync('src/index.ts')
+    ? build({
+        ...common,
+        entryPoints: ['src/index.ts'],
+        outfile: 'dist/index.js',
+        format: 'esm',
+        platform: 'neutral',
+        mainFields: ['module', 'main'],
+      })
+    : undefined,
+]);
+if (!process.argv.includes('--fast') && existsSync('src/index.ts')) {
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
+    stdio: 'inherit',
+  });
+}
