@@ -45,13 +45,20 @@ export class Packet {
 
   /** IPv4: header with options; IPv6: always 40. */
   headerLength = 0;
-  /** The transport protocol; for IPv6 behind the extension headers. */
+  /**
+   * The transport protocol; for IPv6 behind the extension headers, and -1 where they cannot be followed
+   * (`ipv6_find_hdr` fails: a rule with `-p` then drops the packet).
+   */
   protocol = 0;
   /** Offset in `bytes` of the transport header (of the payload, for a later fragment). */
   transport = 0;
   /** Fragment offset in bytes; 0 for whole packets and first fragments. */
   fragmentOffset = 0;
   moreFragments = false;
+  /** IPv6: offset of the fragment header; 0 if there is none. */
+  fragmentHeader = 0;
+  /** IPv6: offset of the first AH header; 0 if there is none. nft stops there: for it the protocol is 51. */
+  authHeader = 0;
   /** Source and destination as 32-bit words (IPv4 in word 0). */
   readonly src = new Uint32Array(4);
   readonly dst = new Uint32Array(4);

@@ -1,0 +1,22 @@
+/** IP protocol and IPv6 next-header numbers (IANA "Protocol Numbers"; include/uapi/linux/in.h, in6.h). */
+export const Protocol = {
+  hopByHop: 0,
+  icmp: 1,
+  igmp: 2,
+  ipip: 4,
+  tcp: 6,
+  udp: 17,
+  dccp: 33,
+  ipv6: 41,
+  routing: 43,
+  fragment: 44,
+  gre: 47,
+  esp: 50,
+  ah: 51,
+  icmpv6: 58,
+  noNextHeader: 59,
+  destinationOptions: 60,
+  mobility: 135,
+  sctp: 132,
+  udplite: 136,
+} as const;
