@@ -53,6 +53,13 @@ export interface OptionDeclaration {
   excludes?: readonly string[];
   /** Options that it needs (`also`). */
   requires?: readonly string[];
+  /**
+   * Another spelling of that option (same id in the real table, e.g. `sport` of `source-port`): the two count as one use,
+   * `ParsedOption.name`, `seen`, `excludes` and error texts use the name given here.
+   */
+  synonymOf?: string;
+  /** Takes the next word too, if there is one and it begins neither with `-` nor with `!` (`--tcp-flags`). */
+  second?: boolean;
 }
 
 /** An option as it was met on the command line, its argument read according to the declared type. */
@@ -78,6 +85,8 @@ export interface ParsedOption {
   prefixLength: number;
   /** ethernet: six bytes. */
   mac: readonly number[];
+  /** The second word of an option declared with `second`; null if there was none to take. */
+  second?: string | null;
 }
 
 /** Names to numbers and back, from the machine's files or the built-in copies of them. */
@@ -169,6 +178,8 @@ export type TargetFunction = (packet: Packet, at: HookState) => VerdictCode;
 
 interface ExtensionDeclaration<Data> {
   name: string;
+  /** Other names under which `-m` finds it; it is saved as `name` (`icmpv6` and `ipv6-icmp` for `icmp6`). */
+  aliases?: readonly string[];
   families: readonly Family[];
   /**
    * `declared` (default): the option engine makes all the general checks and words their errors (x6_options).
