@@ -1,0 +1,49 @@
+/** The simulation clock: microseconds since the epoch. Whoever reads the packets moves it; everybody below only reads. */
+export class SimulationClock {
+  /** Microseconds since the epoch. */
+  now: number;
+
+  constructor(start = 0) {
+    this.now = start;
+  }
+}
+
+/**
+ * The seeded random generator (xoshiro128**, Blackman and Vigna 2018); the seed is spread with splitmix32.
+ * Its state is plain data, so that a later trace goes on where an earlier one ended.
+ */
+export class RandomGenerator {
+  readonly state: Uint32Array;
+
+  constructor(seed: number, state?: readonly number[]) {
+    this.state = new Uint32Array(4);
+    if (state?.length === 4) {
+      this.state.set(state);
+      return;
+    }
+    let z = seed >>> 0;
+    for (let i = 0; i < 4; i++) {
+      z = (z + 0x9e3779b9) >>> 0;
+      let x = z;
+      x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+      x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+      this.state[i] = (x ^ (x >>> 16)) >>> 0;
+    }
+    if ((this.state[0]! | this.state[1]! | this.state[2]! | this.state[3]!) === 0) this.state[0] = 1;
+  }
+
+  /** The next 32 bits. */
+  next(): number {
+    const s = this.state;
+    const product = Math.imul(s[1]!, 5);
+    const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
+    const t = s[1]! << 9;
+    s[2]! ^= s[0]!;
+    s[3]! ^= s[1]!;
+    s[1]! ^= s[2]!;
+    s[0]! ^= s[3]!;
+    s[2]! ^= t;
+    s[3] = (s[3]! << 11) | (s[3]! >>> 21);
+    return result;
+  }
+}
