@@ -40,8 +40,6 @@ export type OptionType =
 export interface OptionDeclaration {
   name: string;
   type: OptionType;
-  /** Another spelling of an option declared before it (same id): it is read, counted and handed to `parse` as that one. */
-  aliasOf?: string;
   /** `!` may stand before it (XTOPT_INVERT). */
   invert?: boolean;
   /** The extension cannot be used without it (XTOPT_MAND). */
