@@ -10,7 +10,7 @@ const root = new URL('../../src/', import.meta.url).pathname;
 const allowed = {
   packet: [],
   host: ['packet'],
-  conntrack: ['packet'],
+  conntrack: ['packet', 'datapath'],
   ipset: ['packet', 'datapath'],
   nat: ['packet', 'conntrack', 'datapath'],
   ruleset: ['packet', 'datapath'],
