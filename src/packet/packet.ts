@@ -1,4 +1,5 @@
 import type { Connection } from '../conntrack/connection.ts';
+import type { RouteAnswer, SocketAnswer } from '../datapath/environment.ts';
 import type { Device } from '../host/device.ts';
 import type { Family } from './family.ts';
 
@@ -80,6 +81,10 @@ export class Packet {
   realm = 0;
   cpu = 0;
   owner: SocketOwner | null = null;
+  /** The way it takes (`skb_dst`); null before it was routed. */
+  route: RouteAnswer | null = null;
+  /** The local socket that TPROXY chose for it. */
+  socket: SocketAnswer | null = null;
   /** True for packets made by this machine (processes or kernel). */
   local = false;
   /** `nf_trace`: set by the TRACE target. */
@@ -96,6 +101,10 @@ export class Packet {
   described: Readonly<Record<string, string>> | null = null;
   /** Bytes of the largest fragment and whether DF was set, after reassembly (`frag_max_size`); 0 if never fragmented. */
   fragmentMaxSize = 0;
+  /** Crossed a bridge on the way in: the destination it had when it entered PREROUTING, to notice DNAT (`nf_bridge->ipv4_daddr`). */
+  bridgeDestination: Uint32Array | null = null;
+  /** Its frame was for another machine (`nf_bridge->pkt_otherhost`); IP sees it as one for this machine meanwhile. */
+  bridgeOtherHost = false;
   /** Original fragments' payload lengths, for refragmentation at the same boundaries; null if never fragmented. */
   fragmentSizes: readonly number[] | null = null;
   /** The DF bit is to be set on every fragment made (`IPSKB_FRAG_PMTU`). */
