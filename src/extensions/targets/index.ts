@@ -1,0 +1,4 @@
+import type { TargetExtension } from '../contract.ts';
+
+/** All target extensions, one line each. */
+export const targets: readonly TargetExtension[] = [];
