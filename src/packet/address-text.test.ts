@@ -64,6 +64,6 @@ it('prefixes', () => {
   expect(maskLength4(0xff00ff00)).toBe(-1);
   expect(inPrefix(4, [0x0a0000ff], [0x0a000000], 24)).toBe(true);
   expect(inPrefix(4, [0x0a0001ff], [0x0a000000], 24)).toBe(false);
-  expect(inPrefix(6, [1, 2, 3, 4], [1, 2, 3, 5], 127)).toBe(false);
-  expect(inPrefix(6, [1, 2, 3, 4], [1, 2, 3, 5], 126)).toBe(true);
+  expect(inPrefix(6, [1, 2, 3, 5], [1, 2, 3, 6], 127)).toBe(false);
+  expect(inPrefix(6, [1, 2, 3, 5], [1, 2, 3, 6], 126)).toBe(true);
 });
