@@ -46,6 +46,26 @@ export interface RouteAnswer {
   table: number;
   /** The route or rule as `ip` would print it, for people. */
   text: string;
+  /** IPv6: the destination is a subnet-router anycast address of this machine (`type` is then local). */
+  anycast?: boolean;
+}
+
+/** What the routing of a received packet decides (`ip_route_input_noref`, `ip6_route_input`). Not to be kept: it may be reused. */
+export interface InputRoute {
+  /**
+   * `local`: to INPUT; `forward`: over `route.device`; `drop`: nothing comes back; `error`: the ICMP (ICMPv6) error given comes back.
+   */
+  action: 'local' | 'forward' | 'drop' | 'error';
+  route: RouteAnswer;
+  /** Why it is dropped or refused, for people; '' otherwise. */
+  reason: string;
+  /** For `local`: it came as a broadcast or multicast (`RTCF_BROADCAST`, `RTCF_MULTICAST`). */
+  broadcast: boolean;
+  multicast: boolean;
+  icmpType: number;
+  icmpCode: number;
+  /** The error is one of those of `ip_error`, which are limited per source address by net.ipv4.route.error_burst and error_cost. */
+  limited: boolean;
 }
 
 export interface SocketAnswer {
@@ -66,6 +86,13 @@ export interface Host {
   /** Per-interface sysctl of `net.ipv4.conf`/`net.ipv6.conf`, `all`/`default` already combined as the kernel does. */
   interfaceSysctl(family: Family, device: Device, name: string): number;
   route(query: RouteQuery): RouteAnswer;
+  /**
+   * Routes a received packet, with the kernel's source checks (martians, rp_filter) and destination checks. Devices, mark, TOS, addresses are the packet's;
+   * `device` is where routing sees it come in (the bridge, not its port).
+   */
+  routeInput(packet: Packet, device: Device): InputRoute;
+  /** `-m addrtype`: whether the address is of the types, with the semantics of either family (xt_addrtype). `device` limits to an interface. */
+  addressMatches(family: Family, address: AddressWords, types: readonly AddressType[], device?: Device | null): boolean;
   /** `inet_addr_type` / ipv6 counterpart; with `device` only what holds on that device. */
   addressType(family: Family, address: AddressWords, device?: Device | null): AddressType;
   /** The address from which the machine speaks to `destination` over `device` (`inet_select_addr`). */
