@@ -1,0 +1,162 @@
+import { onesSum, view } from './frames.ts';
+import type { Outcome, SentPacket } from './scenario.ts';
+
+/** One difference, as text for people; `packet` counts from 0 (-1: counters, sets, conntrack). */
+export interface Difference {
+  what: 'packet' | 'counter' | 'conntrack' | 'ipset';
+  packet: number;
+  text: string;
+}
+
+const ICMP_ERRORS_V4 = new Set([3, 4, 5, 11, 12]);
+
+/** Whether `out` is the router's own answer to `sent` (its IP id is the kernel's free choice). */
+function madeByRouter(sent: Buffer, out: Buffer): boolean {
+  const a = view(sent);
+  const b = view(out);
+  if (a === null || b === null) return b !== null;
+  const error = (v: NonNullable<ReturnType<typeof view>>): boolean =>
+    v.segment.length > 0 &&
+    (v.protocol === 1 ? ICMP_ERRORS_V4.has(v.segment[0]) : v.protocol === 58 && v.segment[0] < 128);
+  if (error(b)) return !error(a);
+  if (a.source !== a.destination && a.source === b.destination && a.destination === b.source) return true;
+  if (a.protocol !== b.protocol) return true;
+  if ((b.protocol === 1 || b.protocol === 58) && a.segment.length > 0 && b.segment.length > 0)
+    return a.segment[0] !== b.segment[0];
+  if (b.protocol === 6 && a.segment.length > 13 && b.segment.length > 13)
+    return (b.segment[13] & 4) !== 0 && (a.segment[13] & 4) === 0;
+  return false;
+}
+
+/** Bytes to compare: what the kernel draws at random becomes 0. */
+function normal(sent: Buffer, out: { dev: string; hex: string }): string {
+  const bytes = Buffer.from(out.hex, 'hex');
+  const seen = view(bytes);
+  if (seen === null) return out.hex;
+  if (seen.version === 4) {
+    if ((onesSum(bytes.subarray(0, seen.transport)) & 0xffff) === 0xffff) bytes.writeUInt16BE(0, 10);
+    if (madeByRouter(sent, bytes)) bytes.writeUInt16BE(0, 4);
+  } else {
+    if (seen.fragmentId >= 0 && seen.fragmentId + 4 <= bytes.length)
+      bytes.fill(0, seen.fragmentId, seen.fragmentId + 4);
+    if (out.dev === 'local') {
+      // The kernel side sees local delivery through a raw socket: no extension headers, no flow label.
+      const header = Buffer.from(bytes.subarray(0, 40));
+      header[1] &= 0xf0;
+      header.writeUInt16BE(0, 2);
+      header.writeUInt16BE(seen.segment.length, 4);
+      header[6] = seen.protocol;
+      return Buffer.concat([header, seen.segment]).toString('hex');
+    }
+  }
+  return bytes.toString('hex');
+}
+
+const LOCAL_PROTOCOLS = new Set([1, 6, 17, 58]);
+
+function shape(sent: SentPacket, outs: { dev: string; hex: string }[]): string[] {
+  const input = Buffer.from(sent.hex, 'hex');
+  return outs
+    .filter((out) => out.dev !== 'local' || LOCAL_PROTOCOLS.has(view(Buffer.from(out.hex, 'hex'))?.protocol ?? -1))
+    .map((out, i) => ({ dev: out.dev, text: `${out.dev} ${normal(input, out)}`, i }))
+    .sort((a, b) =>
+      a.dev < b.dev ? -1 : a.dev > b.dev ? 1 : a.dev === 'local' ? (a.text < b.text ? -1 : 1) : a.i - b.i,
+    )
+    .map((item) => item.text);
+}
+
+/** Rule counters of a save text by place. */
+export function counters(text: string): Map<string, { counter: string; rule: string }> {
+  const out = new Map<string, { counter: string; rule: string }>();
+  const next = new Map<string, number>();
+  let table = '';
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1).trim();
+    const chain = /^:(\S+) (\S+) \[(\d+:\d+)\]/.exec(line);
+    if (chain && chain[2] !== '-') out.set(`${table}/${chain[1]}/0`, { counter: chain[3], rule: `policy ${chain[2]}` });
+    const rule = /^\[(\d+:\d+)\] -A (\S+) ?(.*)/.exec(line);
+    if (rule) {
+      const key = `${table}/${rule[2]}`;
+      const n = (next.get(key) ?? 0) + 1;
+      next.set(key, n);
+      out.set(`${key}/${n}`, { counter: rule[1], rule: rule[3] });
+    }
+  }
+  return out;
+}
+
+const TIMEOUTS = [10, 30, 60, 120, 180, 300, 600, 432000];
+
+function conntrackLines(text: string): string[] {
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => {
+      const words = line.replace(/\s+use=\d+/, '').split(/\s+/);
+      const left = Number(words[4]);
+      const near = TIMEOUTS.find((timeout) => timeout - 5 <= left && left <= timeout);
+      words[4] = near === undefined ? '?' : String(near);
+      return words.filter((word) => word !== '').join(' ');
+    })
+    .sort();
+}
+
+function setLines(text: string): string[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) =>
+      line
+        .replace(/ (initval 0x[0-9a-f]+|bucketsize \d+|hashsize \d+)/g, '')
+        .replace(/ timeout (\d+)/, (_, t) => ` timeout ~${Math.ceil(Number(t) / 60)}`),
+    )
+    .sort();
+}
+
+function lack(want: string[], have: string[], what: Difference['what']): Difference[] {
+  const left = [...have];
+  const missing: string[] = [];
+  for (const line of want) {
+    const at = left.indexOf(line);
+    if (at < 0) missing.push(line);
+    else left.splice(at, 1);
+  }
+  return [
+    ...missing.map((line) => ({ what, packet: -1, text: `kernel: ${line}` })),
+    ...left.map((line) => ({ what, packet: -1, text: `iptsim: ${line}` })),
+  ];
+}
+
+/** All differences between what the kernel did and what iptsim did. */
+export function compare(sent: SentPacket[], kernel: Outcome, simulated: Outcome): Difference[] {
+  const found: Difference[] = [];
+  sent.forEach((packet, n) => {
+    const want = shape(packet, kernel.outputs[n] ?? []);
+    const have = shape(packet, simulated.outputs[n] ?? []);
+    if (want.join('\n') !== have.join('\n')) {
+      found.push({
+        what: 'packet',
+        packet: n,
+        text: `packet ${n + 1} on ${packet.dev} ${packet.hex}\n    kernel: ${want.join('\n            ') || 'nothing'}\n    iptsim: ${have.join('\n            ') || 'nothing'}`,
+      });
+    }
+  });
+  for (const [family, want, have] of [
+    ['v4', kernel.saveV4, simulated.saveV4],
+    ['v6', kernel.saveV6, simulated.saveV6],
+  ]) {
+    const got = counters(have);
+    for (const [where, { counter, rule }] of counters(want)) {
+      const other = got.get(where)?.counter;
+      if (other !== counter)
+        found.push({
+          what: 'counter',
+          packet: -1,
+          text: `${family} ${where}: kernel [${counter}] iptsim [${other}]  ${rule}`,
+        });
+    }
+  }
+  found.push(...lack(conntrackLines(kernel.conntrack), conntrackLines(simulated.conntrack), 'conntrack'));
+  found.push(...lack(setLines(kernel.ipset), setLines(simulated.ipset), 'ipset'));
+  return found;
+}

@@ -1,0 +1,94 @@
+import type { Random } from '../random.ts';
+import type { HostDescription } from '../scenario.ts';
+
+const COMMON_SYSCTL: Record<string, number> = {
+  'net.ipv4.ip_forward': 1,
+  'net.ipv4.conf.all.rp_filter': 0,
+  'net.ipv4.conf.default.rp_filter': 0,
+  'net.ipv4.conf.all.send_redirects': 0,
+  'net.ipv4.conf.default.send_redirects': 0,
+  'net.ipv4.icmp_ratelimit': 0,
+  'net.ipv4.icmp_ratemask': 0,
+  'net.ipv6.conf.all.forwarding': 1,
+  'net.ipv6.icmp.ratelimit': 0,
+  'net.ipv6.auto_flowlabels': 0,
+  'net.netfilter.nf_conntrack_acct': 1,
+};
+
+/** Machines of the networks around the router: address by interface. */
+export const PLACES: Record<'eth0' | 'eth1' | 'eth2', { v4: string[]; v6: string[] }> = {
+  eth0: {
+    v4: ['198.51.100.7', '203.0.113.5', '192.0.2.10', '192.0.2.77'],
+    v6: ['2001:db8:f:0:0:0:0:7', '2001:db8:0:0:0:0:0:10', '2001:db8:0:0:0:0:0:77'],
+  },
+  eth1: {
+    v4: ['10.0.0.10', '10.0.0.11', '10.0.0.130'],
+    v6: ['2001:db8:1:0:0:0:0:10', '2001:db8:1:0:0:0:0:11'],
+  },
+  eth2: { v4: ['10.0.2.20', '10.0.2.21'], v6: ['2001:db8:2:0:0:0:0:20', '2001:db8:2:0:0:0:0:21'] },
+};
+
+export const ROUTER_ADDRESSES = {
+  v4: ['192.0.2.1', '192.0.2.2', '10.0.0.1', '10.0.2.1'],
+  v6: ['2001:db8:0:0:0:0:0:1', '2001:db8:1:0:0:0:0:1', '2001:db8:2:0:0:0:0:1'],
+};
+
+function shortV6(address: string): string {
+  return address.replace(/(:0)+(?=:)/, ':');
+}
+
+/** A router with three interfaces: eth0 to the world, eth1 and eth2 to private networks. */
+export function router(random: Random): HostDescription {
+  const neighbours: Record<string, string> = {
+    '192.0.2.254': '02:00:00:00:01:fe',
+    '2001:db8::fe': '02:00:00:00:01:fe',
+  };
+  let n = 0;
+  for (const { v4, v6 } of Object.values(PLACES)) {
+    for (const address of [...v4, ...v6.map(shortV6)]) {
+      n++;
+      neighbours[address] = `02:00:00:00:02:${n.toString(16).padStart(2, '0')}`;
+    }
+  }
+  for (let i = 96; i < 112; i++) neighbours[`192.0.2.${i}`] = `02:00:00:00:03:${i.toString(16).padStart(2, '0')}`;
+  for (const net of ['10.0.0', '10.0.2'])
+    for (let i = 0; i < 8; i++)
+      neighbours[`${net}.${32 + i}`] =
+        `02:00:00:00:04:${(i + (net === '10.0.2' ? 16 : 0)).toString(16).padStart(2, '0')}`;
+  const small = random.chance(0.15);
+  return {
+    interfaces: {
+      eth0: {
+        mac: '02:00:00:00:00:01',
+        addresses: ['192.0.2.1/24', '192.0.2.2/24', '2001:db8::1/64'],
+        mtu: small ? 1280 : 1500,
+      },
+      eth1: { mac: '02:00:00:00:00:02', addresses: ['10.0.0.1/24', '2001:db8:1::1/64'], mtu: 1500 },
+      eth2: { mac: '02:00:00:00:00:03', addresses: ['10.0.2.1/24', '2001:db8:2::1/64'], mtu: 1500 },
+    },
+    routes: ['default via 192.0.2.254 dev eth0', 'default via 2001:db8::fe dev eth0'],
+    neighbours,
+    sysctl: { ...COMMON_SYSCTL, ...(random.chance(0.1) ? { 'net.ipv4.conf.all.rp_filter': random.int(1, 2) } : {}) },
+  };
+}
+
+export const BRIDGE_MACHINES = [
+  { port: 'tap1', mac: 'fa:16:3e:00:00:11', v4: '172.16.0.11' },
+  { port: 'tap2', mac: 'fa:16:3e:00:00:12', v4: '172.16.0.12' },
+  { port: 'qvb1', mac: 'fa:16:3e:00:00:fe', v4: '172.16.0.254' },
+];
+
+/** A host whose VMs hang on a bridge with br_netfilter. */
+export function bridgeHost(): HostDescription {
+  return {
+    interfaces: {
+      br0: { mac: '02:00:00:00:00:0b', addresses: ['172.16.0.1/24'], bridge: ['qvb1', 'tap1', 'tap2'] },
+      qvb1: { mac: '02:00:00:00:01:00' },
+      tap1: { mac: '02:00:00:00:01:01' },
+      tap2: { mac: '02:00:00:00:01:02' },
+    },
+    routes: ['default via 172.16.0.254 dev br0'],
+    neighbours: Object.fromEntries(BRIDGE_MACHINES.map(({ v4, mac }) => [v4, mac])),
+    sysctl: { ...COMMON_SYSCTL, 'net.bridge.bridge-nf-call-iptables': 1, 'net.bridge.bridge-nf-call-ip6tables': 1 },
+  };
+}

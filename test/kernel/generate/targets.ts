@@ -1,0 +1,126 @@
+import type { Random } from '../random.ts';
+import type { Site } from './matches.ts';
+
+type Maker = (random: Random, site: Site) => string | null;
+
+const inTable =
+  (tables: string[], make: Maker): Maker =>
+  (random, site) =>
+    tables.includes(site.table) ? make(random, site) : null;
+const at =
+  (hooks: string[], make: Maker): Maker =>
+  (random, site) =>
+    hooks.includes(site.hook) ? make(random, site) : null;
+const inside = (r: Random, site: Site): string =>
+  site.family === 4 ? r.pick(['10.0.0.10', '10.0.2.20', '10.0.2.21']) : r.pick(['2001:db8:1::10', '2001:db8:2::20']);
+const ported = (site: Site, address: string, ports: string): string =>
+  site.family === 4 ? `${address}:${ports}` : `[${address}]:${ports}`;
+const hasPorts = (site: Site): boolean => site.protocol === 'tcp' || site.protocol === 'udp';
+
+/** One random use of each target whose effect is the same in every run of the kernel. */
+export const TARGETS: Record<string, Maker> = {
+  ACCEPT: () => 'ACCEPT',
+  DROP: (_, site) => (site.table === 'nat' ? null : 'DROP'),
+  RETURN: () => 'RETURN',
+  MARK: inTable(
+    ['mangle', 'raw', 'filter'],
+    (r) =>
+      `MARK ${r.pick(['--set-mark 0x1', '--set-xmark 0x2/0xf', '--or-mark 0x10', '--and-mark 0xf0', '--xor-mark 0x3'])}`,
+  ),
+  CONNMARK: inTable(
+    ['mangle', 'filter'],
+    (r) =>
+      `CONNMARK ${r.pick(['--set-mark 0x1', '--save-mark', '--restore-mark', '--or-mark 0x4', '--set-xmark 0x5/0xf'])}`,
+  ),
+  REJECT: inTable(['filter'], (r, site) =>
+    site.protocol === 'tcp' && r.chance(0.5)
+      ? 'REJECT --reject-with tcp-reset'
+      : `REJECT --reject-with ${r.pick(site.family === 4 ? ['icmp-port-unreachable', 'icmp-host-prohibited', 'icmp-net-unreachable', 'icmp-admin-prohibited', 'icmp-proto-unreachable'] : ['icmp6-port-unreachable', 'icmp6-no-route', 'icmp6-adm-prohibited', 'icmp6-addr-unreachable', 'icmp6-policy-fail'])}`,
+  ),
+  SNAT: inTable(
+    ['nat'],
+    at(['POSTROUTING', 'INPUT'], (r, site) => {
+      const address =
+        site.family === 4
+          ? r.pick(['192.0.2.100', '192.0.2.100-192.0.2.103', '192.0.2.2'])
+          : r.pick(['2001:db8::10', '2001:db8::77']);
+      return `SNAT --to-source ${hasPorts(site) && r.chance(0.3) ? ported(site, address, '7000') : address}${r.chance(0.2) ? ' --persistent' : ''}`;
+    }),
+  ),
+  MASQUERADE: inTable(
+    ['nat'],
+    at(['POSTROUTING'], () => 'MASQUERADE'),
+  ),
+  DNAT: inTable(
+    ['nat'],
+    at(['PREROUTING', 'OUTPUT'], (r, site) => {
+      const address = inside(r, site);
+      return `DNAT --to-destination ${hasPorts(site) && r.chance(0.5) ? ported(site, address, r.pick(['8080', '9000-9005', '53'])) : address}`;
+    }),
+  ),
+  REDIRECT: inTable(
+    ['nat'],
+    at(['PREROUTING', 'OUTPUT'], (r, site) =>
+      hasPorts(site) ? `REDIRECT --to-ports ${r.pick(['3128', '2222-2230'])}` : 'REDIRECT',
+    ),
+  ),
+  NETMAP: inTable(['nat'], (r, site) =>
+    site.family === 4
+      ? `NETMAP --to ${site.hook === 'POSTROUTING' || site.hook === 'INPUT' ? '192.0.2.96/28' : r.pick(['10.0.0.32/29', '10.0.2.32/29'])}`
+      : null,
+  ),
+  NOTRACK: inTable(['raw'], () => 'NOTRACK'),
+  CT: inTable(['raw'], (r) => `CT ${r.pick(['--notrack', '--zone 5', '--zone-orig 9', '--zone-reply 4'])}`),
+  TTL: inTable(['mangle'], (r, site) =>
+    site.family === 4 ? `TTL ${r.pick(['--ttl-set 33', '--ttl-dec 1', '--ttl-inc 5', '--ttl-dec 70'])}` : null,
+  ),
+  HL: inTable(['mangle'], (r, site) =>
+    site.family === 6 ? `HL ${r.pick(['--hl-set 33', '--hl-dec 1', '--hl-inc 5'])}` : null,
+  ),
+  TOS: inTable(
+    ['mangle'],
+    (r) =>
+      `TOS ${r.pick(['--set-tos 0x10', '--set-tos 0x20/0x30', '--or-tos 0x08', '--and-tos 0xf0', '--xor-tos 0xff'])}`,
+  ),
+  DSCP: inTable(['mangle'], (r) => `DSCP ${r.pick(['--set-dscp 0x0a', '--set-dscp-class EF', '--set-dscp 0'])}`),
+  ECN: inTable(['mangle'], (_, site) => (site.protocol === 'tcp' && site.family === 4 ? 'ECN --ecn-tcp-remove' : null)),
+  TCPMSS: inTable(['mangle'], (r, site) =>
+    site.protocol === 'tcp'
+      ? `TCPMSS ${site.hook === 'FORWARD' || site.hook === 'OUTPUT' || site.hook === 'POSTROUTING' ? r.pick(['--set-mss 1000', '--clamp-mss-to-pmtu']) : '--set-mss 1000'}`
+      : null,
+  ),
+  TCPOPTSTRIP: inTable(['mangle'], (r, site) =>
+    site.protocol === 'tcp'
+      ? `TCPOPTSTRIP --strip-options ${r.pick(['wscale', 'timestamp', 'mss,sack-permitted'])}`
+      : null,
+  ),
+  CLASSIFY: inTable(
+    ['mangle'],
+    at(['FORWARD', 'OUTPUT', 'POSTROUTING'], () => 'CLASSIFY --set-class 1:2'),
+  ),
+  CHECKSUM: inTable(['mangle'], () => 'CHECKSUM --checksum-fill'),
+  LOG: (r) => `LOG --log-prefix "p${r.int(1, 9)} "`,
+  NFLOG: () => 'NFLOG --nflog-group 3',
+  NFQUEUE: (r, site) =>
+    site.table === 'nat' ? null : `NFQUEUE --queue-num ${r.int(0, 5)}${r.chance(0.6) ? ' --queue-bypass' : ''}`,
+  TEE: inTable(['mangle'], (_, site) =>
+    site.bridged ? null : `TEE --gateway ${site.family === 4 ? '10.0.2.21' : '2001:db8:2::21'}`,
+  ),
+  HMARK: inTable(
+    ['mangle'],
+    (r) =>
+      `HMARK --hmark-tuple ${r.pick(['src,dst', 'src', 'src,dst,sport,dport,proto'])} --hmark-mod 10 --hmark-offset 100 --hmark-rnd 0xdeafbeef`,
+  ),
+  SNPT: inTable(
+    ['mangle'],
+    at(['POSTROUTING', 'INPUT'], (_, site) =>
+      site.family === 6 ? 'SNPT --src-pfx 2001:db8:1::/64 --dst-pfx 2001:db8:77::/64' : null,
+    ),
+  ),
+  DNPT: inTable(
+    ['mangle'],
+    at(['PREROUTING', 'OUTPUT'], (_, site) =>
+      site.family === 6 ? 'DNPT --src-pfx 2001:db8:77::/64 --dst-pfx 2001:db8:1::/64' : null,
+    ),
+  ),
+};

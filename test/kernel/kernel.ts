@@ -1,0 +1,230 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { answerTo } from './answer.ts';
+import type { HostDescription, Outcome, PlannedPacket, Scenario, SentPacket } from './scenario.ts';
+
+/** Why the real kernel cannot be asked here, or null if it can. */
+export function kernelUnavailable(): string | null {
+  if (process.getuid?.() !== 0) return 'not root';
+  for (const tool of ['ip', 'iptables-legacy', 'iptables-nft', 'ipset', 'conntrack', 'gcc', 'ethtool']) {
+    if (spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0) return `${tool} is not installed`;
+  }
+  const name = `ksim-probe-${process.pid}`;
+  if (spawnSync('ip', ['netns', 'add', name]).status !== 0) return 'network namespaces cannot be made';
+  spawnSync('ip', ['netns', 'del', name]);
+  return null;
+}
+
+let wireProgram: string | null = null;
+
+/** Builds wire.c once per run. */
+function wire(source: string): string {
+  if (wireProgram === null) {
+    wireProgram = path.join(mkdtempSync(path.join(tmpdir(), 'iptsim-wire-')), 'wire');
+    execFileSync('gcc', ['-O1', '-o', wireProgram, source]);
+  }
+  return wireProgram;
+}
+
+const ROUTER = `ksim-r${process.pid}`;
+const PEERS = `ksim-p${process.pid}`;
+
+/** Text for `ip -batch` that builds the router's devices, addresses and routes. */
+function linkBatch(host: HostDescription): { router: string; peers: string[]; bridges: string } {
+  const lines: string[] = [];
+  const late: string[] = [];
+  const peers: string[] = [];
+  for (const [name, device] of Object.entries(host.interfaces)) {
+    if (name === 'lo') continue;
+    if (device.bridge) {
+      lines.push(`link add ${name} address ${device.mac} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`);
+    } else {
+      lines.push(`link add ${name} address ${device.mac} type veth peer name p-${name} netns ${PEERS}`);
+      peers.push(name);
+    }
+    if (device.mtu !== undefined && device.mtu !== 1500) lines.push(`link set ${name} mtu ${device.mtu}`);
+    for (const address of device.addresses ?? []) {
+      late.push(`addr add ${address} dev ${name} ${address.includes(':') ? 'nodad' : 'brd +'}`);
+    }
+  }
+  for (const [name, device] of Object.entries(host.interfaces)) {
+    for (const port of device.bridge ?? []) lines.push(`link set ${port} master ${name}`);
+    lines.push(`link set ${name} up`);
+  }
+  for (const [address, mac] of Object.entries(host.neighbours)) {
+    const device = deviceOf(host, address);
+    if (device !== null) late.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
+  }
+  const routes = host.routes.map((route) => (route.includes(':') ? `-6 route add ${route}` : `route add ${route}`));
+  const rules = (host.rules ?? []).flatMap((rule) => [
+    `rule add ${rule}`,
+    ...(/(from|to) \d/.test(rule) ? [] : [`-6 rule add ${rule}`]),
+  ]);
+  return { router: [...lines, ...late].join('\n'), peers, bridges: [...routes, ...rules].join('\n') };
+}
+
+/** The interface on whose prefix an address lies. */
+function deviceOf(host: HostDescription, address: string): string | null {
+  for (const [name, device] of Object.entries(host.interfaces)) {
+    for (const prefix of device.addresses ?? []) {
+      if (prefix.includes(':') !== address.includes(':')) continue;
+      if (address.includes(':')) {
+        if (address.startsWith(prefix.split('/')[0].replace(/1$/, ''))) return name;
+      } else if (prefix.split('.').slice(0, 3).join('.') === address.split('.').slice(0, 3).join('.')) return name;
+    }
+  }
+  return null;
+}
+
+function inRouter(args: string[], input?: string): string {
+  const done = spawnSync('ip', ['netns', 'exec', ROUTER, ...args], { input, encoding: 'utf8', maxBuffer: 1 << 26 });
+  if (done.status !== 0) throw new Error(`${args.join(' ')}: ${done.stderr.trim()}`);
+  return done.stdout;
+}
+
+function batch(text: string): void {
+  for (const family of ['', '-6 ']) {
+    const own = text
+      .split('\n')
+      .filter((line) => line !== '' && line.startsWith('-6 ') === (family !== ''))
+      .map((line) => line.replace(/^-6 /, ''));
+    if (own.length === 0) continue;
+    const args = [...(family ? ['-6'] : []), '-n', ROUTER, '-batch', '-'];
+    const done = spawnSync('ip', args, { input: `${own.join('\n')}\n`, encoding: 'utf8' });
+    if (done.status !== 0) throw new Error(`ip -batch: ${done.stderr.trim()}`);
+  }
+}
+
+function removeNamespaces(): void {
+  for (const name of [ROUTER, PEERS]) if (existsSync(`/run/netns/${name}`)) spawnSync('ip', ['netns', 'del', name]);
+}
+
+/** Plays a scenario in the real kernel; also gives the packets as they were sent, for the other side. */
+export async function runKernel(
+  scenario: Scenario,
+  variant: 'legacy' | 'nft',
+  wireSource: string,
+): Promise<{ sent: SentPacket[]; outcome: Outcome }> {
+  removeNamespaces();
+  try {
+    execFileSync('ip', ['netns', 'add', ROUTER]);
+    execFileSync('ip', ['netns', 'add', PEERS]);
+    inRouter([
+      'sh',
+      '-c',
+      'ip link set lo up; sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.addr_gen_mode=1 net.ipv6.conf.default.router_solicitations=0',
+    ]);
+    execFileSync('ip', ['netns', 'exec', PEERS, 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
+    const links = linkBatch(scenario.host);
+    batch(links.router);
+    for (const name of links.peers) {
+      execFileSync('ip', [
+        'netns',
+        'exec',
+        PEERS,
+        'sh',
+        '-c',
+        `ip link set p-${name} mtu 9000 up; ethtool -K p-${name} tx off rx off tso off gso off gro off >/dev/null`,
+      ]);
+      inRouter(['sh', '-c', `ethtool -K ${name} tx off rx off tso off gso off gro off >/dev/null`]);
+    }
+    batch(links.bridges);
+    const sysctls = Object.entries(scenario.host.sysctl).map(([name, value]) => `${name}=${value}`);
+    if (sysctls.length > 0) inRouter(['sysctl', '-qw', ...sysctls]);
+    if (scenario.ipsets !== '') inRouter(['ipset', 'restore'], scenario.ipsets);
+    if (scenario.rulesV4 !== '') inRouter([`iptables-${variant}-restore`], scenario.rulesV4);
+    if (scenario.rulesV6 !== '') inRouter([`ip6tables-${variant}-restore`], scenario.rulesV6);
+    const { sent, outputs } = await play(scenario, links.peers, wireSource);
+    const tool = (command: string, ...args: string[]): string => inRouter([command, ...args]);
+    const outcome: Outcome = {
+      outputs,
+      saveV4: scenario.rulesV4 === '' ? '' : tool(`iptables-${variant}-save`, '-c'),
+      saveV6: scenario.rulesV6 === '' ? '' : tool(`ip6tables-${variant}-save`, '-c'),
+      ipset: scenario.ipsets === '' ? '' : tool('ipset', 'save'),
+      conntrack: ['ipv4', 'ipv6']
+        .map(
+          (family) =>
+            spawnSync('ip', ['netns', 'exec', ROUTER, 'conntrack', '-L', '-f', family, '-o', 'extended'], {
+              encoding: 'utf8',
+            }).stdout,
+        )
+        .join(''),
+    };
+    return { sent, outcome };
+  } finally {
+    removeNamespaces();
+  }
+}
+
+async function play(
+  scenario: Scenario,
+  peers: string[],
+  wireSource: string,
+): Promise<{ sent: SentPacket[]; outputs: Outcome['outputs'] }> {
+  const child = spawn(wire(wireSource), [ROUTER, PEERS, '2500', ...peers.map((name) => `p-${name}`)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const sent: SentPacket[] = [];
+  const outputs: Outcome['outputs'] = [];
+  /** What each planned packet led to; answers refer to these. */
+  const became: { dev: string; hex: string }[][] = [];
+  const ask = async (command: string): Promise<{ outs: { dev: string; hex: string }[]; time: number }> => {
+    child.stdin.write(`${command}\n`);
+    const outs: { dev: string; hex: string }[] = [];
+    for (;;) {
+      const next = await lines.next();
+      if (next.done) throw new Error('wire ended early');
+      const words = String(next.value).split(' ');
+      if (words[0] === 'out') outs.push({ dev: words[1].slice(2), hex: words[2].slice(28) });
+      else if (words[0] === 'in') outs.push({ dev: 'local', hex: words[1] });
+      else if (words[0] === 'done') return { outs, time: Number(words[1]) };
+    }
+  };
+  try {
+    for (const planned of scenario.packets) {
+      const concrete = concretise(planned, became, scenario.host);
+      if (concrete === null) {
+        became.push([]);
+        continue;
+      }
+      if (planned.gap) await ask(`wait ${planned.gap}`);
+      const { outs, time } = await ask(command(concrete, scenario.host));
+      sent.push({ ...concrete, time });
+      outputs.push(outs);
+      became.push(outs);
+    }
+  } finally {
+    child.stdin.end();
+    await new Promise((resolve) => child.once('close', resolve));
+  }
+  return { sent, outputs };
+}
+
+type Concrete = Omit<SentPacket, 'time'>;
+
+function concretise(
+  planned: PlannedPacket,
+  became: { dev: string; hex: string }[][],
+  host: HostDescription,
+): Concrete | null {
+  const { dev, hex, sourceMac, destinationMac } = planned;
+  if (planned.answer === undefined) return { dev, hex: hex ?? '', sourceMac, destinationMac };
+  const left = became[planned.answer.to]?.find((out) => out.dev !== 'local' && out.dev in host.interfaces);
+  if (left === undefined) return null;
+  const answer = answerTo(left.hex, planned.answer);
+  return answer === null ? null : { dev: left.dev, hex: answer, sourceMac, destinationMac };
+}
+
+export const DEFAULT_SOURCE_MAC = '02:00:00:00:ff:01';
+
+function command(packet: Concrete, host: HostDescription): string {
+  if (packet.dev === 'local') return `local ${packet.hex}`;
+  const to = packet.destinationMac ?? host.interfaces[packet.dev].mac;
+  const from = packet.sourceMac ?? DEFAULT_SOURCE_MAC;
+  const type = packet.hex.startsWith('6') ? '86dd' : '0800';
+  return `send p-${packet.dev} ${to.replaceAll(':', '')}${from.replaceAll(':', '')}${type}${packet.hex}`;
+}

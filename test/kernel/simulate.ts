@@ -1,0 +1,128 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { DEFAULT_SOURCE_MAC } from './kernel.ts';
+import type { HostDescription, Outcome, Scenario, SentPacket } from './scenario.ts';
+
+/** host.yaml of a scenario. JSON is YAML. */
+export function hostYaml(host: HostDescription): string {
+  return `${JSON.stringify(host, null, 1)}\n`;
+}
+
+/** Writes a classic pcap with microseconds. */
+export function pcap(linkType: number, records: { time: number; data: Buffer }[]): Buffer {
+  const header = Buffer.alloc(24);
+  header.writeUInt32LE(0xa1b2c3d4, 0);
+  header.writeUInt16LE(2, 4);
+  header.writeUInt16LE(4, 6);
+  header.writeUInt32LE(262144, 16);
+  header.writeUInt32LE(linkType, 20);
+  const parts: Buffer[] = [header];
+  for (const { time, data } of records) {
+    const record = Buffer.alloc(16);
+    record.writeUInt32LE(Math.floor(time / 1e6), 0);
+    record.writeUInt32LE(time % 1e6, 4);
+    record.writeUInt32LE(data.length, 8);
+    record.writeUInt32LE(data.length, 12);
+    parts.push(record, data);
+  }
+  return Buffer.concat(parts);
+}
+
+/** Reads a classic pcap of either resolution, little-endian: link type and records in microseconds. */
+export function readPcap(file: Buffer): { linkType: number; records: { time: number; data: Buffer }[] } {
+  const nano = file.readUInt32LE(0) === 0xa1b23c4d;
+  const records: { time: number; data: Buffer }[] = [];
+  for (let at = 24; at + 16 <= file.length; ) {
+    const length = file.readUInt32LE(at + 8);
+    const fraction = file.readUInt32LE(at + 4);
+    records.push({
+      time: file.readUInt32LE(at) * 1e6 + (nano ? Math.floor(fraction / 1000) : fraction),
+      data: file.subarray(at + 16, at + 16 + length),
+    });
+    at += 16 + length;
+  }
+  return { linkType: file.readUInt32LE(20), records };
+}
+
+function frame(packet: SentPacket, host: HostDescription): Buffer {
+  const l3 = Buffer.from(packet.hex, 'hex');
+  if (packet.dev === 'local') return l3;
+  const mac = (text: string): Buffer => Buffer.from(text.replaceAll(':', ''), 'hex');
+  const type = Buffer.from(packet.hex.startsWith('6') ? '86dd' : '0800', 'hex');
+  return Buffer.concat([
+    mac(packet.destinationMac ?? host.interfaces[packet.dev].mac),
+    mac(packet.sourceMac ?? DEFAULT_SOURCE_MAC),
+    type,
+    l3,
+  ]);
+}
+
+/** Writes the state directory and captures of a scenario into `folder`; gives the trace's arguments. */
+export function writeInputs(scenario: Scenario, sent: SentPacket[], folder: string): string[] {
+  const state = path.join(folder, 'state');
+  mkdirSync(state, { recursive: true });
+  mkdirSync(path.join(folder, 'out'), { recursive: true });
+  const files = {
+    'host.yaml': hostYaml(scenario.host),
+    'rules.v4': scenario.rulesV4,
+    'rules.v6': scenario.rulesV6,
+    ipsets: scenario.ipsets,
+  };
+  for (const [name, text] of Object.entries(files)) if (text !== '') writeFileSync(path.join(state, name), text);
+  const args: string[] = [];
+  for (const dev of new Set(sent.map((packet) => packet.dev))) {
+    const file = path.join(folder, `in-${dev}.pcap`);
+    const records = sent
+      .filter((packet) => packet.dev === dev)
+      .map((packet) => ({ time: packet.time, data: frame(packet, scenario.host) }));
+    writeFileSync(file, pcap(dev === 'local' ? 101 : 1, records));
+    args.push('--pcap', `${dev}=${file}`);
+  }
+  return args;
+}
+
+/** Plays the packets, as the kernel was sent them, through iptsim (`command` calls it). */
+export function runSimulation(
+  scenario: Scenario,
+  sent: SentPacket[],
+  folder: string,
+  command: string[],
+  variant: 'legacy' | 'nft',
+): { outcome: Outcome; lines: string[] } {
+  const args = writeInputs(scenario, sent, folder);
+  const out = path.join(folder, 'out');
+  const tool = (words: string[]): string => {
+    const done = spawnSync(command[0], [...command.slice(1), '--dir', path.join(folder, 'state'), ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, IPTSIM_VARIANT: variant },
+      maxBuffer: 1 << 26,
+      timeout: 60_000,
+    });
+    if (done.status !== 0)
+      throw new Error(`iptsim ${words[0]}: status ${done.status}: ${done.stderr.trim().slice(0, 500)}`);
+    return done.stdout;
+  };
+  const lines = tool(['trace', ...args, '--write-pcap', out, '--json', '--commit']).split('\n');
+  const outputs: Outcome['outputs'] = sent.map(() => []);
+  for (const file of readdirSync(out).sort()) {
+    if (!file.endsWith('.pcap')) continue;
+    const dev = file.slice(0, -5);
+    const { linkType, records } = readPcap(readFileSync(path.join(out, file)));
+    for (const { time, data } of records) {
+      let n = -1;
+      while (n + 1 < sent.length && sent[n + 1].time <= time) n++;
+      if (n >= 0) outputs[n].push({ dev, hex: data.subarray(linkType === 1 ? 14 : 0).toString('hex') });
+    }
+  }
+  return {
+    outcome: {
+      outputs,
+      saveV4: scenario.rulesV4 === '' ? '' : tool(['iptables-save', '-c']),
+      saveV6: scenario.rulesV6 === '' ? '' : tool(['ip6tables-save', '-c']),
+      ipset: scenario.ipsets === '' ? '' : tool(['ipset', 'save']),
+      conntrack: ['ipv4', 'ipv6'].map((family) => tool(['conntrack', '-L', '-f', family, '-o', 'extended'])).join(''),
+    },
+    lines,
+  };
+}
