@@ -1,0 +1,65 @@
+import { HOOK_NAMES, type Hook, type HookName } from '../datapath/hooks.ts';
+import { chainTarget, type Table } from './ruleset.ts';
+
+const NO_HOOKS: ReadonlySet<Hook> = new Set();
+
+/** Which chains jump where, and from which base chains each chain can be reached. */
+export class JumpGraph {
+  private readonly table: Table;
+  private readonly edges = new Map<string, Set<string>>();
+
+  constructor(table: Table) {
+    this.table = table;
+    for (const chain of table.chains.values()) {
+      for (const rule of chain.rules) {
+        const target = chainTarget(table, rule.text);
+        if (target !== null) this.addEdge(chain.name, target.chain);
+      }
+    }
+  }
+
+  addEdge(from: string, to: string): void {
+    const known = this.edges.get(from);
+    if (known === undefined) this.edges.set(from, new Set([to]));
+    else known.add(to);
+  }
+
+  /** Hooks of the base chains from which each reachable chain can be reached; base chains have their own. */
+  hooks(): ReadonlyMap<string, ReadonlySet<Hook>> {
+    const reached = new Map<string, Set<Hook>>();
+    for (const chain of this.table.chains.values()) {
+      if (chain.policy === null) continue;
+      const hook = HOOK_NAMES.indexOf(chain.name as HookName) as Hook;
+      const pending = [chain.name];
+      for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+        const known = reached.get(name);
+        if (known === undefined) reached.set(name, new Set([hook]));
+        else if (known.has(hook)) continue;
+        else known.add(hook);
+        for (const next of this.edges.get(name) ?? []) pending.push(next);
+      }
+    }
+    return reached;
+  }
+
+  /** Whether a packet could come back to a chain that it is in, starting from a base chain. */
+  hasLoop(): boolean {
+    const done = new Set<string>();
+    const open = new Set<string>();
+    const visit = (name: string): boolean => {
+      if (done.has(name)) return false;
+      if (open.has(name)) return true;
+      open.add(name);
+      for (const next of this.edges.get(name) ?? []) if (visit(next)) return true;
+      open.delete(name);
+      done.add(name);
+      return false;
+    };
+    for (const chain of this.table.chains.values()) if (chain.policy !== null && visit(chain.name)) return true;
+    return false;
+  }
+}
+
+export function hooksOf(hooks: ReadonlyMap<string, ReadonlySet<Hook>>, chain: string): ReadonlySet<Hook> {
+  return hooks.get(chain) ?? NO_HOOKS;
+}
