@@ -32,6 +32,9 @@ export interface RouteQuery {
   tos?: number;
   uid?: number;
   protocol?: number;
+  /** For `ip rule` with sport and dport. */
+  sourcePort?: number;
+  destinationPort?: number;
 }
 
 export interface RouteAnswer {
@@ -39,7 +42,10 @@ export interface RouteAnswer {
   device: Device | null;
   /** Next hop; null when on link. */
   gateway: AddressWords | null;
-  /** Preferred source address of the route, else null. */
+  /**
+   * The source address of packets of the machine that have none yet: the route's `src`, for IPv4 else what the kernel selects for it. Null
+   * where the destination itself is the source (`local default dev lo`), where there is none, and for IPv6 without `src` (ask `sourceAddress`).
+   */
   preferredSource: AddressWords | null;
   mtu: number;
   realm: number;
@@ -66,6 +72,8 @@ export interface InputRoute {
   icmpCode: number;
   /** The error is one of those of `ip_error`, which are limited per source address by net.ipv4.route.error_burst and error_cost. */
   limited: boolean;
+  /** For `forward`: an ICMP redirect is due, as far as send_redirects allows (`IPSKB_DOREDIRECT`). */
+  redirect: boolean;
 }
 
 export interface SocketAnswer {
