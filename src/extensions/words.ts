@@ -1,0 +1,28 @@
+import { UsageError } from './contract.ts';
+
+const PLAIN = /^[A-Za-z0-9_-]+$/;
+
+/** A blank and the text, quoted where the shell or iptables-restore needs it (`xtables_save_string`). */
+export function saveString(text: string): string {
+  return PLAIN.test(text) ? ` ${text}` : ` "${text.replace(/["\\']/g, '\\$&')}"`;
+}
+
+/** ` !` before an inverted option, else nothing. */
+export function not(invert: boolean): string {
+  return invert ? ' !' : '';
+}
+
+/** `NAME: Bad value for "--OPTION" option: "VALUE"` (XTF_BAD_VALUE of libxtables). */
+export function badValue(extension: string, option: string, value: string): UsageError {
+  return new UsageError(`${extension}: Bad value for "${option}" option: "${value}"`);
+}
+
+/** ` 0x1` or ` 0x1/0xff` (`xtables_print_mark_mask`). */
+export function maskedValue(value: number, mask: number): string {
+  return mask === 0xffffffff ? ` 0x${value.toString(16)}` : ` 0x${value.toString(16)}/0x${mask.toString(16)}`;
+}
+
+/** `5` or `5:9`. */
+export function rangeText([low, high]: readonly [number, number]): string {
+  return low === high ? String(low) : `${low}:${high}`;
+}
