@@ -20,6 +20,8 @@ export const Status = {
   template: 1 << 11,
   untracked: 1 << 12,
   helper: 1 << 13,
+  /** The same bit on a real entry (IPS_NAT_CLASH): it lost a race for its original tuple; only its reply is found, and it dies soon. */
+  natClash: 1 << 12,
 } as const;
 
 /** One direction of a connection: who speaks to whom. */

@@ -1,0 +1,23 @@
+import type { Packet } from '../../packet/packet.ts';
+import type { Direction } from '../connection.ts';
+import type { Entry } from '../entry.ts';
+import type { ExpectationPolicy } from '../expectations.ts';
+import type { ConntrackService } from '../service.ts';
+
+/** What a helper gets to see: a packet of a connection to which it is assigned, as it leaves the machine. */
+export interface Sighting {
+  packet: Packet;
+  entry: Entry;
+  direction: Direction;
+  /** What the helper remembers of the connection; plain data. */
+  memory: Record<string, unknown>;
+  conntrack: ConntrackService;
+}
+
+/** A conntrack helper: it understands an application protocol well enough to know which connections will follow. */
+export interface Application {
+  name: string;
+  policies: readonly ExpectationPolicy[];
+  /** Null to let the packet pass, else why it is dropped. */
+  help(sighting: Sighting): string | null;
+}

@@ -1,0 +1,15 @@
+import type { ExpectationPolicy } from '../expectations.ts';
+import type { Application } from './application.ts';
+
+const APPLICATIONS: ReadonlyMap<string, Application> = new Map<string, Application>([]);
+
+const DEFAULT_POLICY: ExpectationPolicy = { name: '', max: 0, timeout: 300 };
+
+/** The helper of that name, or null: one that is known to the kernel but does nothing here. */
+export function applicationOf(name: string): Application | null {
+  return APPLICATIONS.get(name) ?? null;
+}
+
+export function policyOf(helper: string, index: number): ExpectationPolicy {
+  return APPLICATIONS.get(helper)?.policies[index] ?? DEFAULT_POLICY;
+}

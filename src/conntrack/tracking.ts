@@ -1,0 +1,32 @@
+import type { Packet } from '../packet/packet.ts';
+import type { Direction } from './connection.ts';
+import type { Entry } from './entry.ts';
+import type { Settings } from './settings.ts';
+
+/** What a protocol says of a packet. */
+export const Outcome = {
+  /** Part of the connection. */
+  accept: 0,
+  /** INVALID: the packet gets no connection. */
+  invalid: 1,
+  /** The entry was removed: look up again (a new connection over an old one). */
+  again: 2,
+} as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
+/** What protocols ask of the service while they look at a packet. */
+export interface Tracking {
+  readonly settings: Settings;
+  /** Simulation clock, microseconds. */
+  now(): number;
+  /** Counts the packet and lets the entry live for `timeout` microseconds from now (nf_ct_refresh_acct). */
+  refresh(entry: Entry, direction: Direction, packet: Packet, timeout: number): void;
+  /** Counts the packet only. */
+  account(entry: Entry, direction: Direction, packet: Packet): void;
+  /** Removes the entry from the table. */
+  kill(entry: Entry): void;
+  /** By how much NAT has shifted the sequence numbers of a direction at `sequence` (nf_ct_seq_offset). */
+  sequenceOffset(entry: Entry, direction: Direction, sequence: number): number;
+  /** Why a packet is INVALID or let through without effect, for the observer. */
+  reason(text: string): void;
+}
