@@ -25,8 +25,8 @@ export function parsePacket(line: string): PacketDescription {
   return readPacket(splitWords(line), BY_NAME);
 }
 
-/** The protocol, the addresses and the words before and behind them; shared with the notation of flows. */
-export interface Heading {
+/** The protocol, the addresses and the words before and behind them. */
+interface Heading {
   packet: PacketDescription;
   /** All `key=value` words. */
   settings: Word[];
@@ -34,7 +34,12 @@ export interface Heading {
   flags: Word[];
 }
 
-export function readPacket(words: Word[], keys: ReadonlyMap<string, Key>): PacketDescription {
+/** Reads the words of a packet; `more` are further keys that a misspelt one may have meant. */
+export function readPacket(
+  words: Word[],
+  keys: ReadonlyMap<string, Key>,
+  more: readonly string[] = [],
+): PacketDescription {
   const rawAt = words.findIndex((word) => word.key === null && word.text === 'raw');
   if (rawAt >= 0 && !words.some((word) => word.text === '>' && word.key === null)) return readRaw(words, rawAt, keys);
   const { packet, settings, flags } = readHeading(words);
@@ -44,11 +49,11 @@ export function readPacket(words: Word[], keys: ReadonlyMap<string, Key>): Packe
   const late = settings.filter((word) => word.key === 'len');
   const rest = settings.filter((word) => !early.includes(word) && !late.includes(word));
   const seen = new Set<Key>();
-  for (const word of [...early, ...rest, ...late]) readSetting(word, packet, keys, seen);
+  for (const word of [...early, ...rest, ...late]) readSetting(word, packet, keys, seen, more);
   return packet;
 }
 
-export function readHeading(words: readonly Word[]): Heading {
+function readHeading(words: readonly Word[]): Heading {
   const settings = words.filter((word) => word.key !== null);
   const bare = words.filter((word) => word.key === null);
   const arrow = bare.findIndex((word) => word.text === '>');
@@ -187,17 +192,19 @@ function readFlagWord(word: Word, packet: PacketDescription): void {
   );
 }
 
-export function readSetting(
+function readSetting(
   word: Word,
   packet: PacketDescription,
   keys: ReadonlyMap<string, Key>,
   seen: Set<Key>,
+  more: readonly string[] = [],
 ): void {
   const key = keys.get(word.key!);
   if (key === undefined) {
-    const near = nearest(word.key!, keys.keys());
+    const names = [...keys.keys(), ...more];
+    const near = nearest(word.key!, names);
     throw new NotationError(
-      `unknown key "${word.key}"${near ? `: did you mean ${near}?` : `; known are ${[...keys.keys()].join(' ')}`}`,
+      `unknown key "${word.key}"${near ? `: did you mean ${near}?` : `; known are ${names.join(' ')}`}`,
       word.column,
     );
   }

@@ -1,0 +1,130 @@
+import { CapturedFrame } from '../../capture/arrivals.ts';
+import { EtherType, linkTypeName } from '../../capture/linktype.ts';
+import type { CaptureReader } from '../../capture/reader.ts';
+import { CaptureError } from '../../capture/source.ts';
+import type { Device } from '../../host/device.ts';
+import type { InputPacket, PacketSource } from '../../trace/input.ts';
+
+/** Microseconds between packets that have no time of their own. */
+export const SPACING = 1000;
+
+/** What a capture says besides its packets, counted for one line on stderr at the end. */
+export interface CaptureNotes {
+  /** Packets that the capture cut short (snap length). */
+  cut: number;
+}
+
+/**
+ * The packets of a capture as they arrive on one interface.
+ *
+ * @param device where they arrive; null for packets that the machine itself sends
+ * @param vlanDevice the VLAN interface on `device` with a tag; null if there is none
+ */
+export class CaptureSource implements PacketSource {
+  nextTime = 0;
+  private last = 0;
+  private nanoseconds = 0;
+  private readonly frame = new CapturedFrame();
+  private readonly name: string;
+  private readonly reader: CaptureReader;
+  private readonly device: Device | null;
+  private readonly vlanDevice: (vlan: number) => Device | null;
+  private readonly notes: CaptureNotes;
+
+  constructor(options: {
+    /** Of the file, for messages. */
+    name: string;
+    reader: CaptureReader;
+    device: Device | null;
+    vlanDevice: (vlan: number) => Device | null;
+    /** Time of the first packet if it has none. */
+    start: number;
+    notes: CaptureNotes;
+  }) {
+    this.name = options.name;
+    this.reader = options.reader;
+    this.device = options.device;
+    this.vlanDevice = options.vlanDevice;
+    this.notes = options.notes;
+    this.last = options.start - SPACING;
+    this.advance();
+  }
+
+  take(into: InputPacket): void {
+    const { frame, device } = this;
+    into.time = this.nextTime;
+    into.nanoseconds = this.nanoseconds;
+    into.device = device;
+    into.bytes = frame.bytes;
+    into.linkHeader = device === null ? null : frame.linkHeader;
+    into.owner = null;
+    into.mark = 0;
+    into.described = null;
+    into.label = null;
+    into.refused = null;
+    if (frame.refusal !== null || frame.vlan !== 0 || frame.packetType >= 0 || frame.missing > 0) this.special(into);
+    this.advance();
+  }
+
+  private advance(): void {
+    const { reader } = this;
+    let found: boolean;
+    try {
+      found = reader.next();
+    } catch (error) {
+      if (error instanceof CaptureError) throw new CaptureError(`${this.name}: ${error.message}`);
+      throw error;
+    }
+    if (!found) {
+      this.nextTime = Number.POSITIVE_INFINITY;
+      return;
+    }
+    this.nextTime = Number.isNaN(reader.time) ? this.last + SPACING : reader.time;
+    this.last = this.nextTime;
+    this.nanoseconds = reader.nanoseconds;
+    this.frame.take(reader);
+    if (this.frame.refusal === 'unsupported-link-type') {
+      throw new CaptureError(
+        `${this.name}: ${linkTypeName(reader.linkType)} cannot be read: expected Ethernet, raw IP or a Linux cooked capture`,
+      );
+    }
+  }
+
+  /** What is not a plain IP packet: other protocols, VLAN tags, cooked captures, packets that were cut. */
+  private special(into: InputPacket): void {
+    const { frame, device } = this;
+    if (frame.missing > 0) this.notes.cut++;
+    if (frame.refusal !== null) {
+      into.refused = frame.refusal === 'short' ? 'the frame is shorter than its link layer' : notIp(frame.etherType);
+      return;
+    }
+    if (device === null) return;
+    if (frame.vlan !== 0) {
+      const outer = this.vlanDevice(frame.vlan);
+      if (outer === null || frame.innerVlan !== 0) {
+        const tags = frame.innerVlan === 0 ? `${frame.vlan}` : `${frame.vlan} and ${frame.innerVlan}`;
+        into.refused = `${device.name} has no interface for VLAN ${tags}`;
+        return;
+      }
+      into.device = outer;
+    }
+    // Cooked captures leave the receiver's address out where it is the machine's own.
+    if (frame.linkHeader !== null && (frame.packetType === 0 || frame.packetType === 4)) {
+      frame.linkHeader.set(into.device!.mac, 0);
+    }
+  }
+}
+
+const ETHER_TYPES: ReadonlyMap<number, string> = new Map([
+  [EtherType.arp, 'ARP'],
+  [0x88cc, 'LLDP'],
+  [0x8863, 'PPPoE discovery'],
+  [0x8864, 'PPPoE'],
+  [0x888e, '802.1X'],
+  [0x8847, 'MPLS'],
+]);
+
+function notIp(etherType: number): string {
+  if (etherType < 0x0600) return 'an 802.3 frame, not IP';
+  return `${ETHER_TYPES.get(etherType) ?? `ethertype 0x${etherType.toString(16).padStart(4, '0')}`}, not IP`;
+}
