@@ -76,16 +76,14 @@ export function transportChecksum(
 }
 
 /**
- * Whether the checksum over everything from the packet's transport header to its end is right, as `nf_checksum`
- * (net/netfilter/utils.c) does it for `protocol`: TCP, UDP, UDPlite, DCCP and all of IPv6 with a pseudo header of the length
- * that is there; ICMP without. The caller deals with a UDP checksum of 0, and with SCTP.
+ * Whether the checksum over everything from the packet's transport header to its end is right, as `nf_checksum` does it
+ * (net/netfilter/utils.c): in IPv6 always with a pseudo header of the length that is there, in IPv4 only for TCP and UDP; any other
+ * protocol is summed without. The caller deals with a UDP checksum of 0, and with SCTP.
  */
 export function checksumHolds(packet: Packet, protocol: number = packet.protocol): boolean {
   const { bytes, transport } = packet;
-  const initial =
-    packet.family === 4 && protocol === Protocol.icmp
-      ? 0
-      : pseudoHeaderSum(packet.src, packet.dst, protocol, bytes.length - transport);
+  const pseudo = packet.family === 6 || protocol === Protocol.tcp || protocol === Protocol.udp;
+  const initial = pseudo ? pseudoHeaderSum(packet.src, packet.dst, protocol, bytes.length - transport) : 0;
   return foldSum(sumWords(bytes, transport, bytes.length, initial)) === 0xffff;
 }
 

@@ -1,0 +1,185 @@
+/** IPv4 options as a host and router treat them (`ip_options_compile`, `ip_options_forward`, net/ipv4/ip_options.c). */
+import { readUint32, writeUint16, writeUint32 } from './bytes.ts';
+import { internetChecksum } from './checksum.ts';
+
+const END = 0;
+const NOOP = 1;
+const RECORD_ROUTE = 7;
+const TIMESTAMP = 68;
+const LOOSE_ROUTE = 131;
+const STRICT_ROUTE = 137;
+const ROUTER_ALERT = 148;
+
+/** What the options of a packet are; offsets from the IP header, 0 for none. */
+export interface Ipv4Options {
+  /** Offset of the byte that is wrong (the pointer of ICMP 12/0), or -1. */
+  errorPointer: number;
+  sourceRoute: number;
+  strict: boolean;
+  recordRoute: number;
+  /** A router is to write its address there. */
+  recordRouteNeedsAddress: boolean;
+  timestamp: number;
+  timestampNeedsAddress: boolean;
+  routerAlert: number;
+  /** Bytes of the header were changed; its checksum is to be made anew. */
+  changed: boolean;
+}
+
+/** What a received packet's options need to know of the machine. */
+export interface Ipv4OptionsHost {
+  /** The machine's address for this packet (`fib_compute_spec_dst`): written where an address is wanted. */
+  ownAddress: number;
+  /** Milliseconds since midnight UT. */
+  timestamp: number;
+  /** True if the address is not one of this machine's (prespecified timestamps). */
+  isForeign(address: number): boolean;
+}
+
+/**
+ * Reads the options of the packet whose IPv4 header is at the beginning of `bytes`, writes this machine's address and time where record
+ * route and timestamp ask for it, and moves their pointers on. With an error the bytes before it may have changed.
+ */
+export function compileOptions4(bytes: Uint8Array, host: Ipv4OptionsHost): Ipv4Options {
+  const options: Ipv4Options = {
+    errorPointer: -1,
+    sourceRoute: 0,
+    strict: false,
+    recordRoute: 0,
+    recordRouteNeedsAddress: false,
+    timestamp: 0,
+    timestampNeedsAddress: false,
+    routerAlert: 0,
+    changed: false,
+  };
+  const end = (bytes[0]! & 15) * 4;
+  let at = 20;
+  while (at < end) {
+    const type = bytes[at]!;
+    if (type === END) {
+      for (at++; at < end; at++) {
+        if (bytes[at] !== END) {
+          bytes[at] = END;
+          options.changed = true;
+        }
+      }
+      break;
+    }
+    if (type === NOOP) {
+      at++;
+      continue;
+    }
+    const length = at + 1 < end ? bytes[at + 1]! : 0;
+    const error = length < 2 || at + length > end ? at : readOption(bytes, at, type, length, options, host);
+    if (error >= 0) {
+      options.errorPointer = error;
+      return options;
+    }
+    at += length;
+  }
+  return options;
+}
+
+/** Reads one option; gives the offset of what is wrong, or -1. */
+function readOption(
+  bytes: Uint8Array,
+  at: number,
+  type: number,
+  length: number,
+  options: Ipv4Options,
+  host: Ipv4OptionsHost,
+): number {
+  const pointer = bytes[at + 2]!;
+  switch (type) {
+    case STRICT_ROUTE:
+    case LOOSE_ROUTE:
+      if (length < 3) return at + 1;
+      if (pointer < 4) return at + 2;
+      if (options.sourceRoute !== 0) return at;
+      options.sourceRoute = at;
+      options.strict = type === STRICT_ROUTE;
+      return -1;
+    case RECORD_ROUTE:
+      if (options.recordRoute !== 0) return at;
+      if (length < 3) return at + 1;
+      if (pointer < 4) return at + 2;
+      if (pointer <= length) {
+        if (pointer + 3 > length) return at + 2;
+        writeUint32(bytes, at + pointer - 1, host.ownAddress);
+        bytes[at + 2] = pointer + 4;
+        options.recordRouteNeedsAddress = true;
+        options.changed = true;
+      }
+      options.recordRoute = at;
+      return -1;
+    case TIMESTAMP:
+      return readTimestamp(bytes, at, length, options, host);
+    case ROUTER_ALERT:
+      if (length < 4) return at + 1;
+      if (bytes[at + 2] === 0 && bytes[at + 3] === 0) options.routerAlert = at;
+      return -1;
+    default:
+      return -1;
+  }
+}
+
+function readTimestamp(
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+  options: Ipv4Options,
+  host: Ipv4OptionsHost,
+): number {
+  const pointer = bytes[at + 2]!;
+  if (options.timestamp !== 0) return at;
+  if (length < 4) return at + 1;
+  if (pointer < 5) return at + 2;
+  const kind = bytes[at + 3]! & 15;
+  if (pointer <= length) {
+    if (pointer + 3 > length) return at + 2;
+    let time = -1;
+    if (kind === 0) {
+      time = at + pointer - 1;
+      bytes[at + 2] = pointer + 4;
+    } else if (kind === 1) {
+      if (pointer + 7 > length) return at + 2;
+      writeUint32(bytes, at + pointer - 1, host.ownAddress);
+      time = at + pointer + 3;
+      options.timestampNeedsAddress = true;
+      bytes[at + 2] = pointer + 8;
+    } else if (kind === 3) {
+      if (pointer + 7 > length) return at + 2;
+      if (!host.isForeign(readUint32(bytes, at + pointer - 1))) {
+        time = at + pointer + 3;
+        bytes[at + 2] = pointer + 8;
+      }
+    }
+    if (time >= 0) {
+      writeUint32(bytes, time, host.timestamp);
+      options.changed = true;
+    }
+  } else if (kind !== 3) {
+    const overflow = bytes[at + 3]! >>> 4;
+    if (overflow === 15) return at + 3;
+    bytes[at + 3] = kind | ((overflow + 1) << 4);
+    options.changed = true;
+  }
+  options.timestamp = at;
+  return -1;
+}
+
+/** What a router does with the options of a packet that it forwards: its outgoing address goes into them, the checksum is made anew. */
+export function forwardOptions4(bytes: Uint8Array, options: Ipv4Options, outgoingAddress: number): void {
+  if (options.recordRouteNeedsAddress) {
+    const at = options.recordRoute;
+    writeUint32(bytes, at + bytes[at + 2]! - 5, outgoingAddress);
+  }
+  if (options.timestampNeedsAddress) {
+    const at = options.timestamp;
+    writeUint32(bytes, at + bytes[at + 2]! - 9, outgoingAddress);
+  }
+  if (options.changed) {
+    writeUint16(bytes, 10, 0);
+    writeUint16(bytes, 10, internetChecksum(bytes, 0, (bytes[0]! & 15) * 4));
+  }
+}
