@@ -1,0 +1,39 @@
+import type { Device } from '../host/device.ts';
+import type { AddressWords } from '../packet/family.ts';
+import { ConntrackInfo, type Packet } from '../packet/packet.ts';
+import { setDontFragment, setTtl, ttlOf } from '../packet/rewrite.ts';
+import { Hook, type HookState } from './hooks.ts';
+import { type Kernel, localOut, noteAnswer, usable } from './kernel.ts';
+import { pieceOf } from './output.ts';
+
+/**
+ * TEE: a copy of the packet as it is now goes to the gateway, untracked, through OUTPUT and POSTROUTING (nf_dup_ipv4, nf_dup_ipv6). Copies are
+ * not copied again.
+ */
+export function duplicate(
+  kernel: Kernel,
+  packet: Packet,
+  at: HookState,
+  gateway: AddressWords,
+  device: Device | null,
+): void {
+  if (packet.isCopy) return;
+  const route = kernel.host.route({
+    family: packet.family,
+    destination: gateway,
+    ...(device === null ? {} : { outDevice: device }),
+  });
+  if (!usable(route)) return;
+  const copy = pieceOf(packet, packet.bytes.slice());
+  copy.isCopy = true;
+  copy.local = true;
+  copy.connection = null;
+  copy.conntrackInfo = ConntrackInfo.untracked;
+  if (copy.family === 4) setDontFragment(copy, true);
+  if (at.hook === Hook.prerouting || at.hook === Hook.input) setTtl(copy, (ttlOf(copy) - 1) & 0xff);
+  copy.route = { ...route, gateway: route.gateway ?? gateway };
+  copy.inDevice = route.device;
+  copy.outDevice = route.device;
+  noteAnswer(kernel, 'a copy (TEE)');
+  localOut(kernel, copy);
+}

@@ -1,0 +1,261 @@
+import type { Device } from '../host/device.ts';
+import { decode } from '../packet/decode.ts';
+import type { Packet } from '../packet/packet.ts';
+import { tosOf } from '../packet/rewrite.ts';
+import type { TableEvaluator } from './evaluator.ts';
+import { HOOK_NAMES, Hook, type HookEntry, type HookState, type TableName } from './hooks.ts';
+import type { TableProgram } from './program.ts';
+import type { QueueAnswer, QueuedPacket, QueueListener } from './queueing.ts';
+import type { Recorder } from './recorder.ts';
+import type { Stage } from './stages.ts';
+import { isQueueVerdict, queueOf, Verdict, type VerdictCode } from './verdicts.ts';
+
+/** One function called at a hook. */
+export interface HookFunction {
+  name: HookEntry;
+  /** The table whose chain it runs; null for the rest of netfilter. */
+  program: TableProgram | null;
+  evaluator: TableEvaluator | null;
+  run(packet: Packet, at: HookState): VerdictCode;
+}
+
+/** By hook: the functions that are called there, in order. */
+export type HookFunctions = readonly (readonly HookFunction[])[];
+
+/** Where a packet goes on: all that is needed to take up its traversal again. */
+interface Position {
+  packet: Packet;
+  at: HookState;
+  functions: readonly HookFunction[];
+  /** Index of the function that queued it. */
+  index: number;
+  /** Slot of the rule that queued it. */
+  slot: number;
+  next: Stage;
+  queue: number;
+  /** What decides in OUTPUT whether it is routed again (`struct ip_rt_info`). */
+  routeKey: RouteKey | null;
+}
+
+/** The fields of a local packet that its route depends on. */
+export interface RouteKey {
+  src: Uint32Array;
+  dst: Uint32Array;
+  mark: number;
+  tos: number;
+}
+
+export function routeKeyOf(packet: Packet): RouteKey {
+  return { src: packet.src.slice(), dst: packet.dst.slice(), mark: packet.mark, tos: tosOf(packet) };
+}
+
+export function routeKeyChanged(packet: Packet, key: RouteKey): boolean {
+  if (packet.mark !== key.mark) return true;
+  for (let i = 0; i < 4; i++) {
+    if (packet.src[i] !== key.src[i] || packet.dst[i] !== key.dst[i]) return true;
+  }
+  return packet.family === 4 && tosOf(packet) !== key.tos;
+}
+
+/** What the runner needs of the machine. */
+export interface HookRunnerDependencies {
+  functions4: HookFunctions;
+  functions6: HookFunctions;
+  recorder: Recorder;
+  queues: QueueListener | null;
+  now(): number;
+  /** Takes a packet on when its hook is done. */
+  proceed(stage: Stage, packet: Packet, at: HookState): void;
+  /** Routes a packet of OUTPUT again; false if there is no way any more. */
+  reroute(packet: Packet, at: HookState): boolean;
+}
+
+/** Walks packets through the functions of a hook (nf_hook_slow), hands them to queues and takes them back (nf_reinject). */
+export class HookRunner {
+  readonly #d: HookRunnerDependencies;
+  /** Hook states by nesting: an answer made inside a hook traverses others before that one goes on. */
+  readonly #states: HookState[] = [];
+  #depth = 0;
+  /** Packets of each queue so far, for their ids. */
+  readonly #ids = new Map<number, number>();
+  /** Packets that a handler has not answered yet. */
+  readonly waiting: Promise<void>[] = [];
+
+  constructor(dependencies: HookRunnerDependencies) {
+    this.#d = dependencies;
+  }
+
+  /** Runs a hook from its first function; when all let the packet pass it goes on at `next`. */
+  run(packet: Packet, hook: Hook, inDevice: Device | null, outDevice: Device | null, next: Stage): void {
+    let at = this.#states[this.#depth];
+    if (at === undefined) {
+      at = { hook, family: packet.family, inDevice, outDevice };
+      this.#states.push(at);
+    } else {
+      at.hook = hook;
+      at.family = packet.family;
+      at.inDevice = inDevice;
+      at.outDevice = outDevice;
+    }
+    this.#d.recorder.observer?.({
+      kind: 'hook',
+      hook: HOOK_NAMES[hook],
+      family: packet.family,
+      in: inDevice?.name ?? null,
+      out: outDevice?.name ?? null,
+    });
+    const functions = (packet.family === 4 ? this.#d.functions4 : this.#d.functions6)[hook]!;
+    this.#depth++;
+    this.#iterate(packet, at, functions, 0, next);
+    this.#depth--;
+  }
+
+  #iterate(packet: Packet, at: HookState, functions: readonly HookFunction[], from: number, next: Stage): void {
+    const { observer } = this.#d.recorder;
+    let index = from;
+    while (index >= 0 && index < functions.length) {
+      const entry = functions[index]!;
+      if (observer !== null && entry.program !== null) {
+        observer({ kind: 'table', table: entry.program.name, hook: HOOK_NAMES[at.hook] });
+      }
+      const verdict = entry.run(packet, at);
+      index = verdict === Verdict.accept ? index + 1 : this.#settle(packet, at, functions, index, next, verdict, entry);
+    }
+    if (index >= 0) this.#d.proceed(next, packet, at);
+  }
+
+  /** Index of the function to go on with; below 0 if the packet is gone or kept. */
+  #settle(
+    packet: Packet,
+    at: HookState,
+    functions: readonly HookFunction[],
+    index: number,
+    next: Stage,
+    verdict: VerdictCode,
+    entry: HookFunction,
+  ): number {
+    const slot = entry.evaluator?.decided ?? 0;
+    switch (verdict) {
+      case Verdict.drop:
+        this.#d.recorder.dropped(packet, dropReason(entry), entry.program, slot);
+        return -1;
+      case Verdict.stolen:
+        this.#d.recorder.stolen(packet, `kept by ${entry.name}`, entry.program, slot);
+        return -1;
+      case Verdict.stop:
+        return functions.length;
+      case Verdict.repeat:
+        return index;
+    }
+    if (!isQueueVerdict(verdict)) throw new Error(`verdict ${verdict} of ${entry.name} has no meaning at a hook`);
+    const { queue, bypass } = queueOf(verdict);
+    return this.#queue({ packet, at, functions, index, slot, next, queue, routeKey: null }, bypass);
+  }
+
+  /** nf_queue: gives the packet to who listens; returns as `#settle` does. */
+  #queue(position: Position, bypass: boolean): number {
+    const { packet, at, queue, index, functions, slot } = position;
+    const { recorder, queues } = this.#d;
+    const entry = functions[index]!;
+    const listener = queues?.listens(queue) ?? false;
+    recorder.observer?.({
+      kind: 'queued',
+      queue,
+      hook: HOOK_NAMES[at.hook],
+      table: entry.program?.name ?? 'filter',
+      listener,
+    });
+    if (!listener) {
+      if (bypass) return index + 1;
+      recorder.lostInQueue(packet, queue, entry.program, slot);
+      return -1;
+    }
+    position.routeKey = at.hook === Hook.output ? routeKeyOf(packet) : null;
+    recorder.queued(packet, at, queue);
+    const answer = queues!.handle(this.#view(position));
+    if (!(answer instanceof Promise)) return this.#reinject(position, answer);
+    const kept = { ...position, at: { ...at } };
+    this.waiting.push(
+      answer.then((settled) => {
+        const on = this.#reinject(kept, settled);
+        if (on >= 0) this.#resume(kept, on);
+      }),
+    );
+    return -1;
+  }
+
+  #resume(position: Position, index: number): void {
+    this.#iterate(position.packet, position.at, position.functions, index, position.next);
+  }
+
+  #view(position: Position): QueuedPacket {
+    const { packet, at, queue, functions, index } = position;
+    const id = (this.#ids.get(queue) ?? 0) + 1;
+    this.#ids.set(queue, id);
+    const table: TableName = functions[index]!.program?.name ?? 'filter';
+    return {
+      queue,
+      id,
+      time: this.#d.now(),
+      family: packet.family,
+      hook: HOOK_NAMES[at.hook],
+      table,
+      mark: packet.mark,
+      inDevice: at.inDevice,
+      outDevice: at.outDevice,
+      physicalIn: packet.physicalIn,
+      physicalOut: packet.physicalOut,
+      hardwareAddress: packet.linkHeader?.slice(6, 12) ?? null,
+      owner: packet.owner,
+      payload: packet.bytes.slice(),
+    };
+  }
+
+  /** nf_reinject: what the listener said takes effect. Returns as `#settle` does. */
+  #reinject(position: Position, answer: QueueAnswer): number {
+    const { packet, at, functions, index, slot } = position;
+    const { recorder } = this.#d;
+    const entry = functions[index]!;
+    if (answer.payload !== undefined) {
+      packet.bytes = answer.payload.slice();
+      decode(packet);
+    }
+    if (answer.mark !== undefined) packet.mark = answer.mark >>> 0;
+    let verdict = answer.verdict;
+    if (verdict === Verdict.repeat) verdict = entry.run(packet, at);
+    switch (verdict) {
+      case Verdict.accept:
+        if (position.routeKey !== null && routeKeyChanged(packet, position.routeKey) && !this.#d.reroute(packet, at)) {
+          recorder.dropped(packet, 'no route after the queue');
+          return -1;
+        }
+        return index + 1;
+      case Verdict.stop:
+        return functions.length;
+      case Verdict.stolen:
+        recorder.stolen(packet, `kept by the listener of queue ${position.queue}`, entry.program, slot);
+        return -1;
+      case Verdict.drop:
+        recorder.dropped(packet, `the listener of queue ${position.queue} dropped it`, entry.program, slot);
+        return -1;
+    }
+    if (!isQueueVerdict(verdict)) throw new Error(`the listener of queue ${position.queue} answered ${verdict}`);
+    const { queue, bypass } = queueOf(verdict);
+    return this.#queue({ ...position, queue }, bypass);
+  }
+}
+
+function dropReason(entry: HookFunction): string {
+  switch (entry.name) {
+    case 'defrag':
+      return 'fragments that cannot be put together';
+    case 'conntrack':
+      return 'connection tracking refused it';
+    case 'confirm':
+      return 'another connection has its tuple';
+    case 'helper':
+      return 'a helper dropped it';
+    default:
+      return 'rule';
+  }
+}

@@ -1,0 +1,132 @@
+import { writeUint32 } from '../packet/bytes.ts';
+import { findHeader6 } from '../packet/decode.ts';
+import type { Family } from '../packet/family.ts';
+import { type Packet, PacketType } from '../packet/packet.ts';
+import { Protocol } from '../packet/protocol.ts';
+import { tosOf } from '../packet/rewrite.ts';
+import { compose } from './compose.ts';
+import type { RouteAnswer } from './environment.ts';
+import { addressOf, type Kernel, localOut, noteAnswer, replyMark, usable } from './kernel.ts';
+
+/** ICMP types that are errors: no error is ever sent about one of them. */
+const IS_ERROR = new Set([3, 4, 5, 11, 12]);
+/** NR_ICMP_TYPES: about a type beyond it nothing is sent either. */
+const HIGHEST_TYPE = 18;
+const QUOTED_AT_MOST = 576;
+const IPV6_MINIMUM_MTU = 1280;
+
+/**
+ * Sends an ICMP error about a packet to its sender (`icmp_send`), with the cases in which Linux is silent. `info` is the second word of
+ * the ICMP header (MTU, pointer). The packet has been routed. Returns whether anything was sent.
+ */
+export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code: number, info = 0): boolean {
+  const { route } = cause;
+  if (route === null) return false;
+  if (cause.packetType !== PacketType.host) return false;
+  if (route.type === 'broadcast' || route.type === 'multicast') return false;
+  if (cause.fragmentOffset !== 0) return false;
+  if (IS_ERROR.has(type) && cause.protocol === Protocol.icmp) {
+    if (cause.transport >= cause.bytes.length) return false;
+    const inner = cause.bytes[cause.transport]!;
+    if (inner > HIGHEST_TYPE || IS_ERROR.has(inner)) return false;
+  }
+  const tos = IS_ERROR.has(type) ? (tosOf(cause) & 0x1e) | 0xc0 : tosOf(cause);
+  const mark = replyMark(kernel, 4, cause);
+  const back = kernel.host.route({
+    family: 4,
+    destination: addressOf(cause.src),
+    ...(route.type === 'local' ? { source: addressOf(cause.dst) } : {}),
+    mark,
+    tos: tos & 0x1c,
+    protocol: Protocol.icmp,
+  });
+  if (!usable(back)) return false;
+  const source = route.type === 'local' ? cause.dst : sourceFor(kernel, 4, back, cause.src);
+  if (source === null) return false;
+
+  const room = Math.min(back.mtu, QUOTED_AT_MOST) - 20 - 8;
+  const body = new Uint8Array(8 + Math.min(cause.bytes.length, room));
+  body[0] = type;
+  body[1] = code;
+  writeUint32(body, 4, info);
+  body.set(cause.bytes.subarray(0, body.length - 8), 8);
+  const answer = compose(
+    4,
+    { source, destination: cause.src, protocol: Protocol.icmp, tos, identification: kernel.random.next() & 0xffff },
+    body,
+  );
+  answer.mark = mark;
+  answer.route = back;
+  answer.outDevice = back.device;
+  if (IS_ERROR.has(type)) kernel.conntrack.attach(answer, cause);
+  noteAnswer(kernel, `ICMP ${type}/${code}`);
+  localOut(kernel, answer);
+  return true;
+}
+
+/** The address from which the machine speaks over a route; null if it has none. */
+export function sourceFor(
+  kernel: Kernel,
+  family: Family,
+  route: RouteAnswer,
+  destination: Uint32Array,
+): ArrayLike<number> | null {
+  if (route.preferredSource !== null) return route.preferredSource;
+  if (route.type === 'local') return destination;
+  return kernel.host.sourceAddress(family, route.device!, route.gateway ?? addressOf(destination));
+}
+
+/** ICMPv6 types below 128 are errors. */
+function isIcmpv6Error(type: number): boolean {
+  return type < 128;
+}
+
+/**
+ * Sends an ICMPv6 error about a packet to its sender (`icmp6_send`), with the cases in which Linux is silent.
+ * `info` is the second word of the ICMPv6 header. Returns whether anything was sent.
+ */
+export function sendIcmpv6Error(kernel: Kernel, cause: Packet, type: number, code: number, info = 0): boolean {
+  const { host } = kernel;
+  const toMulticast = cause.dst[0]! >>> 24 === 0xff;
+  const local = !toMulticast && host.addressType(6, addressOf(cause.dst)) === 'LOCAL';
+  if (toMulticast || cause.packetType !== PacketType.host) {
+    const unknownOption = type === 4 && code === 2 && (cause.bytes[info]! & 0xc0) === 0x80;
+    if (type !== 2 && !unknownOption) return false;
+  }
+  const from = cause.src;
+  if (from[0]! >>> 24 === 0xff || (from[0] === 0 && from[1] === 0 && from[2] === 0 && from[3] === 0)) return false;
+  if (quotesAnError(cause)) return false;
+
+  const mark = replyMark(kernel, 6, cause);
+  const back = host.route({
+    family: 6,
+    destination: addressOf(from),
+    ...(local && cause.packetType === PacketType.host ? { source: addressOf(cause.dst) } : {}),
+    mark,
+    protocol: Protocol.icmpv6,
+  });
+  if (!usable(back)) return false;
+  const source = local && cause.packetType === PacketType.host ? cause.dst : sourceFor(kernel, 6, back, from);
+  if (source === null) return false;
+
+  const body = new Uint8Array(8 + Math.min(cause.bytes.length, IPV6_MINIMUM_MTU - 40 - 8));
+  body[0] = type;
+  body[1] = code;
+  writeUint32(body, 4, info);
+  body.set(cause.bytes.subarray(0, body.length - 8), 8);
+  const answer = compose(6, { source, destination: from, protocol: Protocol.icmpv6 }, body);
+  answer.mark = mark;
+  answer.route = back;
+  answer.outDevice = back.device;
+  if (isIcmpv6Error(type)) kernel.conntrack.attach(answer, cause);
+  noteAnswer(kernel, `ICMPv6 ${type}/${code}`);
+  localOut(kernel, answer);
+  return true;
+}
+
+/** No error about an ICMPv6 error, or about what is too short to tell (`is_ineligible`). */
+function quotesAnError(cause: Packet): boolean {
+  const offset = findHeader6(cause.bytes, Protocol.icmpv6);
+  if (offset < 0) return false;
+  return offset >= cause.bytes.length || isIcmpv6Error(cause.bytes[offset]!);
+}

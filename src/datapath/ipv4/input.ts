@@ -1,0 +1,123 @@
+import { type Packet, PacketType } from '../../packet/packet.ts';
+import { setTtl, ttlOf } from '../../packet/rewrite.ts';
+import { Hook } from '../hooks.ts';
+import { sendIcmpError } from '../icmp-error.ts';
+import { type Kernel, noteRoute } from '../kernel.ts';
+import { send } from '../output.ts';
+import { Stage } from '../stages.ts';
+import { checkIpv4 } from './checks.ts';
+import { isStrictlyRouted, readOptions, recordWayOut } from './options.ts';
+import { redirect } from './redirect.ts';
+
+const TIME_EXCEEDED = 11;
+const UNREACHABLE = 3;
+const FRAGMENTATION_NEEDED = 4;
+const SOURCE_ROUTE_FAILED = 5;
+const PARAMETER_PROBLEM = 12;
+
+/** The checks of ip_rcv; what fails is never seen by a hook. */
+export function acceptIpv4(kernel: Kernel, packet: Packet): boolean {
+  const reason = checkIpv4(packet);
+  if (reason === null) return true;
+  kernel.recorder.invalid(packet, reason);
+  return false;
+}
+
+/** PREROUTING is done: routing, options, and on to this machine, to others, or to nowhere (ip_rcv_finish). */
+export function routeIpv4(kernel: Kernel, packet: Packet): void {
+  const { recorder, host } = kernel;
+  const device = packet.inDevice!;
+  let action: 'local' | 'forward' | 'drop' | 'error' = 'local';
+  let icmpType = 0;
+  let icmpCode = 0;
+  let limited = false;
+  let redirects = false;
+  if (packet.route === null) {
+    const input = host.routeInput(packet, device);
+    ({ action, icmpType, icmpCode, limited, redirect: redirects } = input);
+    noteRoute(kernel, input.route, Hook.prerouting);
+    if (action === 'drop') {
+      recorder.dropped(packet, input.reason);
+      return;
+    }
+    packet.route = input.route;
+    packet.realm = input.route.realm;
+    packet.outDevice = action === 'forward' ? input.route.device : null;
+  }
+  if (packet.headerLength > 20) {
+    const options = readOptions(kernel, packet);
+    if ('pointer' in options) {
+      sendIcmpError(kernel, packet, PARAMETER_PROBLEM, 0, (options.pointer << 24) >>> 0);
+      recorder.dropped(packet, 'malformed IP options');
+      return;
+    }
+    if (options.sourceRoute !== 0 && host.interfaceSysctl(4, device, 'accept_source_route') === 0) {
+      recorder.dropped(packet, 'source-routed');
+      return;
+    }
+  }
+  switch (action) {
+    case 'local':
+      deliverIpv4(kernel, packet);
+      break;
+    case 'forward':
+      forwardIpv4(kernel, packet, redirects);
+      break;
+    default:
+      if (!limited || kernel.errorLimiter.allows(packet.src[0]!, kernel.clock.now)) {
+        sendIcmpError(kernel, packet, icmpType, icmpCode);
+      }
+      recorder.dropped(packet, 'no route');
+  }
+}
+
+/** For this machine: put together if it is a fragment, then INPUT (ip_local_deliver). */
+export function deliverIpv4(kernel: Kernel, packet: Packet): void {
+  if (
+    (packet.moreFragments || packet.fragmentOffset !== 0) &&
+    !kernel.fragments.reassemble(packet, 'local', kernel.recorder)
+  ) {
+    return;
+  }
+  kernel.runner.run(packet, Hook.input, packet.inDevice, null, Stage.deliver);
+}
+
+/** For another machine: TTL, size, FORWARD (ip_forward). */
+function forwardIpv4(kernel: Kernel, packet: Packet, redirects: boolean): void {
+  const { recorder } = kernel;
+  const route = packet.route!;
+  if (packet.packetType !== PacketType.host) {
+    recorder.dropped(packet, 'link broadcasts and multicasts are not forwarded');
+    return;
+  }
+  if (ttlOf(packet) <= 1) {
+    sendIcmpError(kernel, packet, TIME_EXCEEDED, 0);
+    recorder.dropped(packet, 'TTL exceeded');
+    return;
+  }
+  if (isStrictlyRouted(packet) && route.gateway !== null) {
+    sendIcmpError(kernel, packet, UNREACHABLE, SOURCE_ROUTE_FAILED);
+    recorder.dropped(packet, 'strict source route over a gateway');
+    return;
+  }
+  if (exceedsMtu(packet, route.mtu)) {
+    sendIcmpError(kernel, packet, UNREACHABLE, FRAGMENTATION_NEEDED, route.mtu);
+    recorder.dropped(packet, `does not fit MTU ${route.mtu} and must not be fragmented`);
+    return;
+  }
+  setTtl(packet, ttlOf(packet) - 1);
+  if (redirects) redirect(kernel, packet);
+  kernel.runner.run(packet, Hook.forward, packet.inDevice, route.device, Stage.forward);
+}
+
+/** Larger than the MTU with DF; what was put together from fragments goes by the largest of them (ip_exceeds_mtu). */
+function exceedsMtu(packet: Packet, mtu: number): boolean {
+  if (packet.bytes.length <= mtu || !(packet.bytes[6]! & 0x40)) return false;
+  return packet.fragmentMaxSize === 0 || packet.fragmentMaxSize > mtu;
+}
+
+/** FORWARD is done (ip_forward_finish). */
+export function forwardedIpv4(kernel: Kernel, packet: Packet): void {
+  if (packet.headerLength > 20) recordWayOut(kernel, packet);
+  send(kernel, packet);
+}

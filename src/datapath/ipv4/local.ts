@@ -1,0 +1,222 @@
+import { readUint16, readUint32, writeUint32 } from '../../packet/bytes.ts';
+import { checksumHolds, foldSum, pseudoHeaderSum, sumWords } from '../../packet/checksum.ts';
+import { type Packet, PacketType } from '../../packet/packet.ts';
+import { Protocol } from '../../packet/protocol.ts';
+import { tosOf } from '../../packet/rewrite.ts';
+import { compose, segment } from '../compose.ts';
+import type { SocketAnswer } from '../environment.ts';
+import { sendIcmpError, sourceFor } from '../icmp-error.ts';
+import { addressOf, type Kernel, localOut, noteAnswer, replyMark, sendFromKernel, usable } from '../kernel.ts';
+import { resetFor } from '../reject.ts';
+
+const UNREACHABLE = 3;
+const PROTOCOL_UNREACHABLE = 2;
+const PORT_UNREACHABLE = 3;
+const ECHO = 8;
+const ECHO_REPLY = 0;
+const TIMESTAMP = 13;
+const TIMESTAMP_REPLY = 14;
+const DAY = 86_400_000;
+const SYN = 2;
+const RST = 4;
+const ACK = 16;
+
+/** INPUT is done: to the sockets and protocols of this machine, which may answer (ip_local_deliver_finish). */
+export function receiveLocalIpv4(kernel: Kernel, packet: Packet): void {
+  kernel.recorder.delivered(packet);
+  switch (packet.protocol) {
+    case Protocol.icmp:
+      receiveIcmp(kernel, packet);
+      break;
+    case Protocol.igmp:
+      break;
+    case Protocol.tcp:
+      receiveTcp(kernel, packet);
+      break;
+    case Protocol.udp:
+    case Protocol.udplite:
+      receiveUdp(kernel, packet);
+      break;
+    default:
+      sendIcmpError(kernel, packet, UNREACHABLE, PROTOCOL_UNREACHABLE);
+  }
+}
+
+/** icmp_rcv: echo and timestamp requests are answered. */
+function receiveIcmp(kernel: Kernel, packet: Packet): void {
+  const { bytes, transport } = packet;
+  if (transport + 8 > bytes.length || foldSum(sumWords(bytes, transport, bytes.length)) !== 0xffff) return;
+  const type = bytes[transport]!;
+  if (type !== ECHO && type !== TIMESTAMP) return;
+  const { host } = kernel;
+  const group = packet.route?.type === 'broadcast' || packet.route?.type === 'multicast';
+  if (group && host.sysctl('net.ipv4.icmp_echo_ignore_broadcasts') !== 0) return;
+  let body: Uint8Array;
+  if (type === ECHO) {
+    if (host.sysctl('net.ipv4.icmp_echo_ignore_all') !== 0) return;
+    body = bytes.slice(transport);
+    body[0] = ECHO_REPLY;
+  } else {
+    if (transport + 12 > bytes.length) return;
+    const now = Math.floor(kernel.clock.now / 1000) % DAY;
+    body = new Uint8Array(20);
+    body.set(bytes.subarray(transport, transport + 12));
+    body[0] = TIMESTAMP_REPLY;
+    body[1] = 0;
+    writeUint32(body, 12, now);
+    writeUint32(body, 16, now);
+  }
+  const mark = replyMark(kernel, 4, packet);
+  const tos = tosOf(packet);
+  const local = packet.route?.type === 'local' && !group;
+  const back = host.route({
+    family: 4,
+    destination: addressOf(packet.src),
+    ...(local ? { source: addressOf(packet.dst) } : {}),
+    mark,
+    tos: tos & 0x1c,
+    protocol: Protocol.icmp,
+  });
+  if (!usable(back)) return;
+  const source = local ? packet.dst : sourceFor(kernel, 4, back, packet.src);
+  if (source === null) return;
+  const identification = kernel.random.next() & 0xffff;
+  const answer = compose(4, { source, destination: packet.src, protocol: Protocol.icmp, tos, identification }, body);
+  answer.mark = mark;
+  answer.route = back;
+  answer.outDevice = back.device;
+  noteAnswer(kernel, type === ECHO ? 'ICMP echo reply' : 'ICMP timestamp reply');
+  localOut(kernel, answer);
+}
+
+/** tcp_v4_rcv: SYN+ACK from an open port, RST from others. */
+function receiveTcp(kernel: Kernel, packet: Packet): void {
+  const { bytes, transport } = packet;
+  if (packet.packetType !== PacketType.host || transport + 20 > bytes.length) return;
+  const header = (bytes[transport + 12]! >>> 4) * 4;
+  if (header < 20 || transport + header > bytes.length || !checksumHolds(packet, Protocol.tcp)) return;
+  answerSegment(kernel, packet, socketFor(kernel, packet), packet.route?.type === 'local');
+}
+
+/** What a TCP segment to this machine is answered with; `reachable`: it was for an address of this machine alone. */
+export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnswer | null, reachable: boolean): void {
+  const { bytes, transport, family } = packet;
+  const flags = bytes[transport + 13]!;
+  if (socket !== null) {
+    if ((flags & (SYN | ACK | RST)) === SYN) acceptConnection(kernel, packet);
+    return;
+  }
+  if (flags & RST || !reachable) return;
+  const header = (bytes[transport + 12]! >>> 4) * 4;
+  const answer = resetFor(packet, bytes.length - transport - header, tosOf(packet) & 0xfc);
+  answer.mark = replyMark(kernel, family, packet);
+  noteAnswer(kernel, 'TCP RST: nobody listens on the port');
+  sendFromKernel(kernel, answer);
+}
+
+/** SYN+ACK of a listening socket, with the options that Linux takes over from the SYN. */
+function acceptConnection(kernel: Kernel, packet: Packet): void {
+  const { bytes, transport, family } = packet;
+  const offered = offeredOptions(packet);
+  const mtu = packet.inDevice?.mtu ?? 1500;
+  const maximum = Math.min(mtu, 65535) - (family === 4 ? 40 : 60);
+  const options: number[] = [2, 4, maximum >>> 8, maximum & 0xff];
+  if (offered.timestamp !== null) {
+    const stamp = new Uint8Array(8);
+    writeUint32(stamp, 0, Math.floor(kernel.clock.now / 1000));
+    writeUint32(stamp, 4, offered.timestamp);
+    options.push(...(offered.sack ? [4, 2] : [1, 1]), 8, 10, ...stamp);
+  } else if (offered.sack) {
+    options.push(1, 1, 4, 2);
+  }
+  if (offered.scale) options.push(1, 3, 3, 7);
+  const answer = compose(
+    family,
+    { source: packet.dst.slice(), destination: packet.src.slice(), protocol: Protocol.tcp, dontFragment: true },
+    segment({
+      sourcePort: readUint16(bytes, transport + 2),
+      destinationPort: readUint16(bytes, transport),
+      sequence: kernel.random.next(),
+      acknowledgement: (readUint32(bytes, transport + 4) + 1) >>> 0,
+      flags: SYN | ACK,
+      window: initialWindow(maximum - (offered.timestamp === null ? 0 : 12)),
+      options: Uint8Array.from(options),
+    }),
+  );
+  answer.mark = replyMark(kernel, family, packet);
+  noteAnswer(kernel, 'TCP SYN+ACK');
+  sendFromKernel(kernel, answer);
+}
+
+/** The window a new connection offers: as many whole segments as fit into 64 KiB (tcp_select_initial_window with the default buffer). */
+function initialWindow(segmentSize: number): number {
+  return Math.min(65535, Math.floor(65535 / segmentSize) * segmentSize);
+}
+
+function offeredOptions(packet: Packet): { sack: boolean; scale: boolean; timestamp: number | null } {
+  const { bytes, transport } = packet;
+  const end = transport + (bytes[transport + 12]! >>> 4) * 4;
+  const offered: { sack: boolean; scale: boolean; timestamp: number | null } = {
+    sack: false,
+    scale: false,
+    timestamp: null,
+  };
+  for (let at = transport + 20; at < end; ) {
+    const kind = bytes[at]!;
+    if (kind === 0) break;
+    if (kind === 1) {
+      at++;
+      continue;
+    }
+    const length = bytes[at + 1]!;
+    if (at + 2 > end || length < 2 || at + length > end) break;
+    if (kind === 4 && length === 2) offered.sack = true;
+    if (kind === 3 && length === 3) offered.scale = true;
+    if (kind === 8 && length === 10) offered.timestamp = readUint32(bytes, at + 2);
+    at += length;
+  }
+  return offered;
+}
+
+/** udp_rcv: port unreachable where no socket is open. */
+function receiveUdp(kernel: Kernel, packet: Packet): void {
+  if (!datagramIsRight(packet)) return;
+  if (packet.route?.type === 'broadcast' || packet.route?.type === 'multicast') return;
+  if (socketFor(kernel, packet) === null) sendIcmpError(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
+}
+
+/** Length and checksum of a UDP datagram; a checksum of 0 is none (IPv4 only). */
+export function datagramIsRight(packet: Packet): boolean {
+  const { bytes, transport, family, src, dst, protocol } = packet;
+  const left = bytes.length - transport;
+  if (left < 8) return false;
+  let length = readUint16(bytes, transport + 4);
+  const checksum = readUint16(bytes, transport + 6);
+  if (protocol === Protocol.udplite) {
+    if (checksum === 0) return false;
+    if (length === 0) length = left;
+    if (length < 8 || length > left) return false;
+  } else {
+    if (length === 0 && family === 6) length = left;
+    if (length < 8 || length > left) return false;
+    if (checksum === 0) return family === 4;
+  }
+  const counted = protocol === Protocol.udplite ? left : length;
+  const sum = pseudoHeaderSum(src, dst, protocol, counted);
+  return foldSum(sumWords(bytes, transport, transport + length, sum)) === 0xffff;
+}
+
+/** The socket that gets the packet: the one TPROXY chose, else one that is bound to its destination. */
+export function socketFor(kernel: Kernel, packet: Packet): SocketAnswer | null {
+  if (packet.socket !== null) return packet.socket;
+  const { bytes, transport } = packet;
+  return kernel.host.findSocket(
+    packet.protocol,
+    packet.family,
+    addressOf(packet.src),
+    readUint16(bytes, transport),
+    addressOf(packet.dst),
+    readUint16(bytes, transport + 2),
+    packet.inDevice,
+  );
+}

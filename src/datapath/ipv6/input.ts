@@ -1,0 +1,99 @@
+import { type Packet, PacketType } from '../../packet/packet.ts';
+import { setTtl, ttlOf } from '../../packet/rewrite.ts';
+import { Hook } from '../hooks.ts';
+import { sendIcmpv6Error } from '../icmp-error.ts';
+import { type Kernel, noteRoute } from '../kernel.ts';
+import { send } from '../output.ts';
+import { Stage } from '../stages.ts';
+import { checkIpv6 } from './checks.ts';
+
+const UNREACHABLE = 1;
+const NOT_NEIGHBOUR = 2;
+const TOO_BIG = 2;
+const TIME_EXCEEDED = 3;
+const PARAMETER_PROBLEM = 4;
+const UNKNOWN_OPTION = 2;
+const MINIMUM_MTU = 1280;
+
+/** The checks of ip6_rcv_core; what fails is never seen by a hook, but some unknown options are answered. */
+export function acceptIpv6(kernel: Kernel, packet: Packet): boolean {
+  const problem = checkIpv6(packet, packet.inDevice === kernel.loopback);
+  if (problem === null) return true;
+  if (problem.pointer >= 0) sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_OPTION, problem.pointer);
+  kernel.recorder.invalid(packet, problem.reason);
+  return false;
+}
+
+/** PREROUTING is done: routing, and on to this machine, to others, or to nowhere (ip6_rcv_finish). */
+export function routeIpv6(kernel: Kernel, packet: Packet): void {
+  const { recorder, host } = kernel;
+  if (packet.route !== null) {
+    deliverIpv6(kernel, packet);
+    return;
+  }
+  const input = host.routeInput(packet, packet.inDevice!);
+  noteRoute(kernel, input.route, Hook.prerouting);
+  packet.route = input.route;
+  packet.realm = input.route.realm;
+  switch (input.action) {
+    case 'local':
+      deliverIpv6(kernel, packet);
+      break;
+    case 'forward':
+      packet.outDevice = input.route.device;
+      forwardIpv6(kernel, packet);
+      break;
+    case 'error':
+      sendIcmpv6Error(kernel, packet, input.icmpType, input.icmpCode);
+      recorder.dropped(packet, input.reason);
+      break;
+    case 'drop':
+      recorder.dropped(packet, input.reason);
+  }
+}
+
+/** For this machine: INPUT sees fragments one by one, they are put together behind it (ip6_input). */
+function deliverIpv6(kernel: Kernel, packet: Packet): void {
+  kernel.runner.run(packet, Hook.input, packet.inDevice, null, Stage.deliver);
+}
+
+/** For another machine: hop limit, size, FORWARD (ip6_forward). */
+function forwardIpv6(kernel: Kernel, packet: Packet): void {
+  const { recorder } = kernel;
+  const route = packet.route!;
+  if (packet.packetType !== PacketType.host) {
+    recorder.dropped(packet, 'link broadcasts and multicasts are not forwarded');
+    return;
+  }
+  if (ttlOf(packet) <= 1) {
+    sendIcmpv6Error(kernel, packet, TIME_EXCEEDED, 0);
+    recorder.dropped(packet, 'hop limit exceeded');
+    return;
+  }
+  const { src } = packet;
+  if (route.device !== packet.inDevice) {
+    const last = (src[0]! | src[1]! | src[2]!) === 0;
+    if (src[0]! >>> 24 === 0xff || (last && src[3]! <= 1)) {
+      recorder.dropped(packet, 'a source that is no unicast address');
+      return;
+    }
+    if ((src[0]! & 0xffc00000) >>> 0 === 0xfe800000) {
+      sendIcmpv6Error(kernel, packet, UNREACHABLE, NOT_NEIGHBOUR);
+      recorder.dropped(packet, 'a link-local source is not forwarded');
+      return;
+    }
+  }
+  const mtu = Math.max(route.mtu, MINIMUM_MTU);
+  if (packet.bytes.length > mtu && (packet.fragmentMaxSize === 0 || packet.fragmentMaxSize > mtu)) {
+    sendIcmpv6Error(kernel, packet, TOO_BIG, 0, mtu);
+    recorder.dropped(packet, `does not fit MTU ${mtu}`);
+    return;
+  }
+  setTtl(packet, ttlOf(packet) - 1);
+  kernel.runner.run(packet, Hook.forward, packet.inDevice, route.device, Stage.forward);
+}
+
+/** FORWARD is done. */
+export function forwardedIpv6(kernel: Kernel, packet: Packet): void {
+  send(kernel, packet);
+}

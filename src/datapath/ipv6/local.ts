@@ -1,0 +1,123 @@
+import { checksumHolds } from '../../packet/checksum.ts';
+import { extensionHeaderLength } from '../../packet/decode.ts';
+import { type Packet, PacketType } from '../../packet/packet.ts';
+import { Protocol } from '../../packet/protocol.ts';
+import { tosOf } from '../../packet/rewrite.ts';
+import { compose } from '../compose.ts';
+import { sendIcmpv6Error, sourceFor } from '../icmp-error.ts';
+import { answerSegment, datagramIsRight, socketFor } from '../ipv4/local.ts';
+import { addressOf, type Kernel, localOut, noteAnswer, replyMark, usable } from '../kernel.ts';
+
+const UNREACHABLE = 1;
+const PORT_UNREACHABLE = 4;
+const PARAMETER_PROBLEM = 4;
+const HEADER_FIELD = 0;
+const UNKNOWN_NEXT_HEADER = 1;
+const ECHO = 128;
+const ECHO_REPLY = 129;
+
+/** INPUT is done: extension headers, fragments, then the sockets and protocols of this machine (ip6_protocol_deliver_rcu). */
+export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
+  if (packet.fragmentHeader !== 0) {
+    if (!kernel.fragments.reassemble(packet, 'local', kernel.recorder)) return;
+  }
+  const nextHeaderAt = walkHeaders(kernel, packet);
+  if (nextHeaderAt < 0) return;
+  kernel.recorder.delivered(packet);
+  switch (packet.protocol) {
+    case Protocol.icmpv6:
+      receiveIcmpv6(kernel, packet);
+      break;
+    case Protocol.tcp:
+      receiveTcp(kernel, packet);
+      break;
+    case Protocol.udp:
+    case Protocol.udplite:
+      if (isMulticast(packet.dst) || !datagramIsRight(packet)) break;
+      if (socketFor(kernel, packet) === null) sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
+      break;
+    case Protocol.noNextHeader:
+      break;
+    default:
+      sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, nextHeaderAt);
+  }
+}
+
+function isMulticast(address: Uint32Array): boolean {
+  return address[0]! >>> 24 === 0xff;
+}
+
+/** Goes through the extension headers as the destination does; offset of the byte that names the protocol, or -1 if one of them ends the way. */
+function walkHeaders(kernel: Kernel, packet: Packet): number {
+  const { bytes } = packet;
+  let nameAt = 6;
+  let at = 40;
+  for (;;) {
+    const kind = bytes[nameAt]!;
+    switch (kind) {
+      case Protocol.hopByHop:
+        // Anywhere but in the first place it is no header that can be dealt with.
+        if (at !== 40) return nameAt;
+        break;
+      case Protocol.destinationOptions:
+        if (at + 8 > bytes.length) return -1;
+        break;
+      case Protocol.routing:
+        if (at + 8 > bytes.length) return -1;
+        if (bytes[at + 3] !== 0) {
+          sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, HEADER_FIELD, at + 2);
+          kernel.recorder.dropped(packet, 'a routing header that is not supported');
+          return -1;
+        }
+        break;
+      case Protocol.fragment:
+        break;
+      default:
+        packet.protocol = kind;
+        packet.transport = at;
+        return nameAt;
+    }
+    nameAt = at;
+    at += extensionHeaderLength(bytes, at, kind);
+    if (at > bytes.length) return -1;
+  }
+}
+
+/** icmpv6_rcv: echo requests are answered. */
+function receiveIcmpv6(kernel: Kernel, packet: Packet): void {
+  const { bytes, transport } = packet;
+  if (transport + 8 > bytes.length || !checksumHolds(packet, Protocol.icmpv6)) return;
+  if (bytes[transport] !== ECHO) return;
+  const { host } = kernel;
+  if (host.sysctl('net.ipv6.icmp.echo_ignore_all') !== 0) return;
+  const group = isMulticast(packet.dst);
+  if (group && host.sysctl('net.ipv6.icmp.echo_ignore_multicast') !== 0) return;
+  const mark = replyMark(kernel, 6, packet);
+  const back = host.route({
+    family: 6,
+    destination: addressOf(packet.src),
+    ...(group ? {} : { source: addressOf(packet.dst) }),
+    mark,
+    protocol: Protocol.icmpv6,
+  });
+  if (!usable(back)) return;
+  const source = group || packet.route?.anycast ? sourceFor(kernel, 6, back, packet.src) : packet.dst;
+  if (source === null) return;
+  const body = bytes.slice(transport);
+  body[0] = ECHO_REPLY;
+  const answer = compose(6, { source, destination: packet.src, protocol: Protocol.icmpv6, tos: tosOf(packet) }, body);
+  answer.mark = mark;
+  answer.route = back;
+  answer.outDevice = back.device;
+  noteAnswer(kernel, 'ICMPv6 echo reply');
+  localOut(kernel, answer);
+}
+
+/** tcp_v6_rcv. */
+function receiveTcp(kernel: Kernel, packet: Packet): void {
+  const { bytes, transport } = packet;
+  if (packet.packetType !== PacketType.host || transport + 20 > bytes.length) return;
+  const header = (bytes[transport + 12]! >>> 4) * 4;
+  if (header < 20 || transport + header > bytes.length || !checksumHolds(packet, Protocol.tcp)) return;
+  answerSegment(kernel, packet, socketFor(kernel, packet), !isMulticast(packet.dst));
+}

@@ -1,0 +1,107 @@
+import type { Conntrack } from '../conntrack/service.ts';
+import type { Device } from '../host/device.ts';
+import type { AddressWords, Family } from '../packet/family.ts';
+import type { Packet } from '../packet/packet.ts';
+import { tosOf } from '../packet/rewrite.ts';
+import type { LearnedMacs } from './bridge/learning.ts';
+import type { RandomGenerator, SimulationClock } from './clock.ts';
+import type { FragmentQueues } from './defragment.ts';
+import type { Host, RouteAnswer } from './environment.ts';
+import type { HookRunner } from './hook-runner.ts';
+import { HOOK_NAMES, Hook } from './hooks.ts';
+import type { ErrorLimiter } from './ipv4/error-limit.ts';
+import type { Recorder } from './recorder.ts';
+import { Stage } from './stages.ts';
+
+/** What all parts of the simulated network stack share. */
+export interface Kernel {
+  readonly host: Host;
+  readonly clock: SimulationClock;
+  readonly random: RandomGenerator;
+  readonly recorder: Recorder;
+  readonly runner: HookRunner;
+  readonly conntrack: Conntrack;
+  readonly fragments: FragmentQueues;
+  readonly macs: LearnedMacs;
+  readonly errorLimiter: ErrorLimiter;
+  readonly loopback: Device;
+  /** What was sent to the machine itself over `lo` and is received when the current packet is done (netif_rx). */
+  readonly backlog: Packet[];
+  /** Every packet that may hold a connection which was never confirmed. */
+  readonly held: Packet[];
+}
+
+/** An address as plain words, as routing takes it. */
+export function addressOf(words: Uint32Array): AddressWords {
+  return [words[0]!, words[1]!, words[2]!, words[3]!];
+}
+
+/** Whether packets can take this route. */
+export function usable(route: RouteAnswer): boolean {
+  switch (route.type) {
+    case 'unicast':
+    case 'local':
+    case 'broadcast':
+    case 'multicast':
+      return route.device !== null;
+    default:
+      return false;
+  }
+}
+
+/** Routes a packet of this machine by what it carries now; false if there is no way. */
+export function routeLocal(kernel: Kernel, packet: Packet, hook: Hook = Hook.output, again = false): boolean {
+  const route = kernel.host.route({
+    family: packet.family,
+    destination: addressOf(packet.dst),
+    source: addressOf(packet.src),
+    mark: packet.mark,
+    tos: tosOf(packet),
+    protocol: packet.protocol,
+    ...(packet.owner === null ? {} : { uid: packet.owner.uid }),
+  });
+  noteRoute(kernel, route, hook, again);
+  if (!usable(route)) return false;
+  packet.route = route;
+  packet.outDevice = route.device;
+  packet.realm = route.realm;
+  return true;
+}
+
+export function noteRoute(kernel: Kernel, route: RouteAnswer, hook: Hook, again = false): void {
+  kernel.recorder.observer?.({
+    kind: 'route',
+    hook: HOOK_NAMES[hook],
+    text: route.text,
+    device: route.device?.name ?? null,
+    gateway: route.gateway === null ? null : gatewayText(route.gateway),
+    type: route.type,
+    ...(again ? { again: true } : {}),
+  });
+}
+
+function gatewayText(gateway: AddressWords): string {
+  return gateway.map((word) => word.toString(16).padStart(8, '0')).join('');
+}
+
+/** Runs a packet of the machine, already routed, through OUTPUT (`__ip_local_out`). */
+export function localOut(kernel: Kernel, packet: Packet): void {
+  packet.time = kernel.clock.now;
+  if (packet.kernelMade || packet.isCopy) kernel.held.push(packet);
+  kernel.runner.run(packet, Hook.output, null, packet.route!.device, Stage.output);
+}
+
+/** Routes and sends a packet that the machine makes itself; silent if there is no route. */
+export function sendFromKernel(kernel: Kernel, packet: Packet): void {
+  if (routeLocal(kernel, packet)) localOut(kernel, packet);
+}
+
+/** The mark of an answer: that of the packet, or 0 (`IP4_REPLY_MARK`, `IP6_REPLY_MARK`). */
+export function replyMark(kernel: Kernel, family: Family, cause: Packet): number {
+  return kernel.host.sysctl(`net.ipv${family}.fwmark_reflect`) !== 0 ? cause.mark : 0;
+}
+
+/** Tells that the machine answers. */
+export function noteAnswer(kernel: Kernel, text: string): void {
+  kernel.recorder.observer?.({ kind: 'answer', text });
+}

@@ -1,0 +1,44 @@
+import type { Ruleset } from '../ruleset/ruleset.ts';
+import { parseRuleSpec, type RuleTextSettings } from '../syntax/rule-text.ts';
+import type { TableName } from './hooks.ts';
+import type { LoadedChain, LoadedRuleset, LoadedTable } from './machine-contract.ts';
+
+/** Reads the rules of a family for the datapath. Throws UsageError for a rule that iptables would not take. */
+export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): LoadedRuleset {
+  const tables: LoadedTable[] = [];
+  for (const table of ruleset.tables.values()) {
+    const isChain = (name: string): boolean => table.chains.has(name);
+    const chains: LoadedChain[] = [];
+    for (const chain of table.chains.values()) {
+      chains.push({
+        name: chain.name,
+        policy: chain.policy,
+        counters: { packets: chain.packets, bytes: chain.bytes },
+        rules: chain.rules.map((rule) => ({
+          spec: parseRuleSpec(rule.text, settings, isChain),
+          counters: { packets: rule.packets, bytes: rule.bytes },
+        })),
+      });
+    }
+    tables.push({ name: table.name, chains });
+  }
+  return { tables };
+}
+
+/** Writes counters back into the ruleset from which `loaded` was made. */
+export function storeCounters(loaded: LoadedRuleset, ruleset: Ruleset): void {
+  for (const table of loaded.tables) {
+    const stored = ruleset.tables.get(table.name as TableName);
+    for (const chain of table.chains) {
+      const to = stored?.chains.get(chain.name);
+      if (to === undefined) throw new RangeError(`chain ${chain.name} of table ${table.name} is gone`);
+      to.packets = chain.counters.packets;
+      to.bytes = chain.counters.bytes;
+      chain.rules.forEach((rule, index) => {
+        const slot = to.rules[index]!;
+        slot.packets = rule.counters.packets;
+        slot.bytes = rule.counters.bytes;
+      });
+    }
+  }
+}

@@ -1,0 +1,265 @@
+import { createConntrack } from '../conntrack/service.ts';
+import { findMatch, findTarget } from '../extensions/registry.ts';
+import type { Device } from '../host/device.ts';
+import { createNat } from '../nat/service.ts';
+import { decode } from '../packet/decode.ts';
+import type { Family } from '../packet/family.ts';
+import { Packet } from '../packet/packet.ts';
+import { LearnedMacs } from './bridge/learning.ts';
+import { finishBridgeForward, finishBridgeInput, finishBridgeTransmit } from './bridge/receive.ts';
+import { FragmentQueues } from './defragment.ts';
+import type { TableEvaluator } from './evaluator.ts';
+import { hookFunctions, type TableRunner } from './hook-functions.ts';
+import { type HookFunctions, HookRunner } from './hook-runner.ts';
+import type { HookState, TableName } from './hooks.ts';
+import { ErrorLimiter } from './ipv4/error-limit.ts';
+import { forwardedIpv4, routeIpv4 } from './ipv4/input.ts';
+import { receiveLocalIpv4 } from './ipv4/local.ts';
+import { forwardedIpv6, routeIpv6 } from './ipv6/input.ts';
+import { receiveLocalIpv6 } from './ipv6/local.ts';
+import { type Kernel, routeLocal } from './kernel.ts';
+import { sendFromProcess } from './local-send.ts';
+import type { LoadedRuleset, Machine, MachineMemory, MachineOptions, Outcome } from './machine-contract.ts';
+import { type Needs, needsOf } from './needs.ts';
+import { send, transmit } from './output.ts';
+import { compileTable, type ExtensionLookup, type TableProgram } from './program.ts';
+import { receiveFrame, receiveIp } from './receive.ts';
+import { Recorder } from './recorder.ts';
+import { machineServices } from './services.ts';
+import { Stage } from './stages.ts';
+import { NamedStates } from './states.ts';
+import { ProgramEvaluator } from './traverse.ts';
+import { ReferenceEvaluator, type RuleTracer } from './traverse-reference.ts';
+
+/** What of the stack's own memory is kept between traces. */
+interface StackMemory {
+  errorLimits: [source: number, tokens: number, last: number][];
+}
+
+/** Switches on a machine with these rules. Throws if a rule cannot be compiled (an extension or chain that does not exist). */
+export function createMachine(options: MachineOptions): Machine {
+  const { host, clock, random, memory } = options;
+  const observer = options.observer ?? null;
+  const recorder = new Recorder(observer, options.collect ?? true);
+  const conntrack = createConntrack({
+    now: () => clock.now,
+    random: () => random.next(),
+    sysctl: (name) => host.sysctl(name),
+  });
+  const nat = createNat(conntrack);
+  conntrack.observer = observer;
+  nat.observer = observer;
+  const states = new NamedStates();
+  const fragments = new FragmentQueues(host, clock);
+  const macs = new LearnedMacs();
+  const errorLimiter = new ErrorLimiter();
+  if (memory !== null) {
+    clock.now = Math.max(clock.now, memory.clock);
+    states.load(memory.ruleState, memory.namedState);
+    if (typeof memory.conntrack === 'string' && memory.conntrack !== '') conntrack.load(memory.conntrack);
+    macs.load(memory.learnedMacs, host, clock.now);
+    fragments.load(memory.fragments);
+    errorLimiter.load((memory.stack as StackMemory | null)?.errorLimits ?? []);
+  }
+
+  let kernel: Kernel;
+  const services = machineServices(() => kernel, nat, options.sets, states);
+  const reroute = (packet: Packet, at: HookState): boolean => routeLocal(kernel, packet, at.hook, true);
+  const tracer: RuleTracer | null = null;
+  const programs: [LoadedRuleset, TableProgram[]][] = [];
+  const functionsFor = (family: Family, ruleset: LoadedRuleset): HookFunctions => {
+    const needs = needsOf(ruleset);
+    const tables = compileRuleset(family, ruleset, needs);
+    programs.push([ruleset, [...tables.values()].map((table) => table.program)]);
+    return hookFunctions({
+      family,
+      tables,
+      needs,
+      conntrack,
+      nat,
+      fragments,
+      recorder,
+      synproxy: null,
+      reroute,
+    });
+  };
+  function compileRuleset(family: Family, ruleset: LoadedRuleset, needs: Needs): Map<TableName, TableRunner> {
+    const lookup: ExtensionLookup = {
+      match: (name) => findMatch(name, family),
+      target: (name) => findTarget(name, family),
+    };
+    const tables = new Map<TableName, TableRunner>();
+    for (const table of ruleset.tables) {
+      const program = compileTable(table, family, options.variant, lookup, services, (key, make) =>
+        states.rule(key, make),
+      );
+      const plain = observer !== null || (needs.trace && tracer !== null);
+      const evaluator: TableEvaluator = plain
+        ? new ReferenceEvaluator(program, observer, tracer)
+        : new ProgramEvaluator(program, host.devices);
+      tables.set(table.name, { program, evaluator });
+    }
+    return tables;
+  }
+
+  const runner = new HookRunner({
+    functions4: functionsFor(4, options.ruleset4),
+    functions6: functionsFor(6, options.ruleset6),
+    recorder,
+    queues: options.queues ?? null,
+    now: () => clock.now,
+    proceed: (stage, packet) => proceed(kernel, stage, packet),
+    reroute,
+  });
+  const loopback = host.device('lo') as Device;
+  kernel = {
+    host,
+    clock,
+    random,
+    recorder,
+    runner,
+    conntrack,
+    fragments,
+    macs,
+    errorLimiter,
+    loopback,
+    backlog: [],
+    held: [],
+  };
+  return new SimulatedMachine(kernel, programs, states);
+}
+
+/** Where a packet goes on after a hook. */
+function proceed(kernel: Kernel, stage: Stage, packet: Packet): void {
+  switch (stage) {
+    case Stage.route:
+      return packet.family === 4 ? routeIpv4(kernel, packet) : routeIpv6(kernel, packet);
+    case Stage.deliver:
+      return packet.family === 4 ? receiveLocalIpv4(kernel, packet) : receiveLocalIpv6(kernel, packet);
+    case Stage.forward:
+      return packet.family === 4 ? forwardedIpv4(kernel, packet) : forwardedIpv6(kernel, packet);
+    case Stage.output:
+      return send(kernel, packet);
+    case Stage.transmit:
+      return transmit(kernel, packet);
+    case Stage.bridgeInput:
+      return finishBridgeInput(kernel, packet);
+    case Stage.bridgeForward:
+      return finishBridgeForward(kernel, packet);
+    case Stage.bridgeTransmit:
+      return finishBridgeTransmit(kernel, packet);
+  }
+}
+
+class SimulatedMachine implements Machine {
+  readonly #kernel: Kernel;
+  readonly #programs: readonly [LoadedRuleset, TableProgram[]][];
+  readonly #states: NamedStates;
+
+  constructor(kernel: Kernel, programs: readonly [LoadedRuleset, TableProgram[]][], states: NamedStates) {
+    this.#kernel = kernel;
+    this.#programs = programs;
+    this.#states = states;
+  }
+
+  receive(arrival: Parameters<Machine['receive']>[0]): Outcome {
+    this.#begin(arrival.time);
+    receiveFrame(this.#kernel, arrival);
+    return this.#end();
+  }
+
+  send(packet: Parameters<Machine['send']>[0]): Outcome {
+    this.#begin(packet.time);
+    const sent = new Packet(packet.bytes[0]! >>> 4 === 6 ? 6 : 4, packet.bytes);
+    decode(sent);
+    sent.time = this.#kernel.clock.now;
+    sent.local = true;
+    sent.owner = packet.owner ?? { uid: 0, gid: 0 };
+    sent.mark = packet.mark ?? 0;
+    sent.described = packet.described ?? null;
+    this.#kernel.held.push(sent);
+    sendFromProcess(this.#kernel, sent);
+    return this.#end();
+  }
+
+  advance(time: number): void {
+    const { clock } = this.#kernel;
+    if (time > clock.now) clock.now = time;
+  }
+
+  #begin(time: number): void {
+    this.advance(time);
+    const { recorder, fragments } = this.#kernel;
+    recorder.begin();
+    fragments.expire(recorder);
+  }
+
+  #end(): Outcome {
+    const { backlog, runner, recorder, loopback } = this.#kernel;
+    while (backlog.length > 0) {
+      const packet = backlog.shift()!;
+      receiveIp(this.#kernel, packet, loopback);
+    }
+    const { outcome } = recorder;
+    if (runner.waiting.length > 0) outcome.pending = this.#settle();
+    else this.#release();
+    return outcome;
+  }
+
+  /** Waits for the listeners of all queued packets, and for what their answers set going. */
+  async #settle(): Promise<void> {
+    const { waiting } = this.#kernel.runner;
+    while (waiting.length > 0) await waiting.shift();
+    this.#kernel.recorder.outcome.pending = null;
+    this.#end();
+    const { pending } = this.#kernel.recorder.outcome;
+    if (pending !== null) await pending;
+  }
+
+  /** Connections of packets that are gone and never confirmed them vanish. */
+  #release(): void {
+    const { held, conntrack } = this.#kernel;
+    for (const packet of held) conntrack.release(packet);
+    held.length = 0;
+  }
+
+  writeCounters(): void {
+    for (const [ruleset, programs] of this.#programs) {
+      ruleset.tables.forEach((table, index) => {
+        const program = programs[index]!;
+        let slot = 0;
+        for (const chain of table.chains) {
+          for (const rule of chain.rules) {
+            addCounters(rule.counters, program, slot);
+            slot++;
+          }
+          if (chain.policy !== null) addCounters(chain.counters, program, slot);
+          slot++;
+        }
+      });
+    }
+  }
+
+  memory(): MachineMemory {
+    const { clock, random, conntrack, macs, fragments, errorLimiter } = this.#kernel;
+    const stack: StackMemory = { errorLimits: errorLimiter.save() };
+    return {
+      clock: clock.now,
+      random: [...random.state],
+      ruleState: this.#states.saveRules(),
+      namedState: this.#states.saveNamed(),
+      conntrack: conntrack.save(),
+      learnedMacs: macs.save(clock.now),
+      fragments: fragments.save(),
+      stack,
+    };
+  }
+}
+
+/** Moves what was counted since the last time over to the ruleset. */
+function addCounters(counters: { packets: bigint; bytes: bigint }, program: TableProgram, slot: number): void {
+  counters.packets = BigInt.asUintN(64, counters.packets + BigInt(program.packets[slot]!));
+  counters.bytes = BigInt.asUintN(64, counters.bytes + BigInt(program.bytes[slot]!));
+  program.packets[slot] = 0;
+  program.bytes[slot] = 0;
+}

@@ -1,0 +1,81 @@
+import type { Device } from '../host/device.ts';
+import { decode } from '../packet/decode.ts';
+import { Packet, PacketType } from '../packet/packet.ts';
+import { sendOverBridge } from './bridge/send.ts';
+import { fragmentIpv4, fragmentIpv6 } from './fragmenting.ts';
+import { Hook } from './hooks.ts';
+import { addressOf, type Kernel } from './kernel.ts';
+import { Stage } from './stages.ts';
+
+/** A routed packet on its way out: POSTROUTING (ip_output, ip6_output). */
+export function send(kernel: Kernel, packet: Packet): void {
+  const route = packet.route!;
+  packet.outDevice = route.device;
+  kernel.runner.run(packet, Hook.postrouting, packet.inDevice, route.device, Stage.transmit);
+}
+
+/** POSTROUTING is done: in pieces if it does not fit, and out of its device (ip_finish_output, ip6_finish_output). */
+export function transmit(kernel: Kernel, packet: Packet): void {
+  const pieces = packet.family === 4 ? fragmentIpv4(kernel, packet) : fragmentIpv6(kernel, packet);
+  if (pieces === null) return;
+  const device = packet.route!.device!;
+  if (pieces.length === 1) {
+    transmitOn(kernel, packet, device);
+    return;
+  }
+  for (const bytes of pieces) transmitOn(kernel, pieceOf(packet, bytes), device);
+}
+
+/** A packet with other bytes and otherwise all that the original has. */
+export function pieceOf(packet: Packet, bytes: Uint8Array): Packet {
+  const piece = new Packet(packet.family, bytes);
+  const { src, dst } = piece;
+  Object.assign(piece, packet, { bytes, src, dst });
+  decode(piece);
+  return piece;
+}
+
+function transmitOn(kernel: Kernel, packet: Packet, device: Device): void {
+  switch (device.kind) {
+    case 'loopback':
+      loop(kernel, packet);
+      break;
+    case 'bridge':
+      sendOverBridge(kernel, packet, device, linkHeaderFor(kernel, packet, device));
+      break;
+    default:
+      kernel.recorder.emitted(packet, device, () => linkHeaderFor(kernel, packet, device));
+  }
+}
+
+/** Sent to the machine itself: it comes in over `lo` when the current packet is done, keeping its route and connection. */
+function loop(kernel: Kernel, packet: Packet): void {
+  packet.packetType = PacketType.host;
+  packet.linkHeader = new Uint8Array(14);
+  packet.linkHeader[12] = packet.family === 4 ? 0x08 : 0x86;
+  packet.linkHeader[13] = packet.family === 4 ? 0x00 : 0xdd;
+  packet.inDevice = kernel.loopback;
+  packet.physicalIn = packet.physicalOut = null;
+  kernel.backlog.push(packet);
+}
+
+/** The Ethernet header of a packet that goes out: to its next hop, a group, or all. */
+export function linkHeaderFor(kernel: Kernel, packet: Packet, device: Device): Uint8Array {
+  const header = new Uint8Array(14);
+  const route = packet.route!;
+  const { dst } = packet;
+  if (packet.family === 4 && (route.type === 'broadcast' || dst[0] === 0xffffffff)) header.fill(0xff, 0, 6);
+  else if (packet.family === 4 && dst[0]! >>> 28 === 0xe) {
+    const group = dst[0]! & 0x7fffff;
+    header.set([0x01, 0x00, 0x5e, group >>> 16, (group >>> 8) & 0xff, group & 0xff]);
+  } else if (packet.family === 6 && dst[0]! >>> 24 === 0xff) {
+    const low = dst[3]!;
+    header.set([0x33, 0x33, low >>> 24, (low >>> 16) & 0xff, (low >>> 8) & 0xff, low & 0xff]);
+  } else {
+    header.set(kernel.host.neighbourMac(packet.family, route.gateway ?? addressOf(dst), device), 0);
+  }
+  header.set(device.mac, 6);
+  header[12] = packet.family === 4 ? 0x08 : 0x86;
+  header[13] = packet.family === 4 ? 0x00 : 0xdd;
+  return header;
+}

@@ -1,0 +1,193 @@
+import type { Device } from '../host/device.ts';
+import type { Packet } from '../packet/packet.ts';
+import { type Observer, picture } from '../trace/steps.ts';
+import type { LogRecord, NflogRecord } from './environment.ts';
+import { HOOK_NAMES, type HookState } from './hooks.ts';
+import type { Outcome, TraceVerdict } from './machine-contract.ts';
+import type { TableProgram } from './program.ts';
+
+/** What counts most when several things happened to one input packet (flooding, a copy for the machine itself). */
+const RANK: Readonly<Record<TraceVerdict, number>> = {
+  forwarded: 7,
+  delivered: 6,
+  sent: 5,
+  rejected: 4,
+  queued: 3,
+  dropped: 2,
+  stolen: 1,
+  invalid: 0,
+};
+
+/** Whether a packet is the input itself or a flooded copy of it, and not an answer of the machine or a copy that TEE made. */
+export function isInput(packet: Packet): boolean {
+  return !packet.kernelMade && !packet.isCopy;
+}
+
+/** Gathers what becomes of the current input packet, and tells the observer. */
+export class Recorder {
+  readonly outcome: Outcome = {
+    verdict: 'invalid',
+    table: null,
+    chain: null,
+    rule: null,
+    reason: null,
+    out: null,
+    emitted: [],
+    delivered: [],
+    queue: [],
+    log: [],
+    nflog: [],
+    pending: null,
+  };
+  readonly observer: Observer | null;
+  readonly collect: boolean;
+  #rank = -1;
+  #filter: TableProgram | null = null;
+  #filterSlot = 0;
+  #answered: Packet | null = null;
+
+  constructor(observer: Observer | null, collect: boolean) {
+    this.observer = observer;
+    this.collect = collect;
+  }
+
+  /** A new input packet. */
+  begin(): void {
+    const { outcome } = this;
+    outcome.verdict = 'invalid';
+    outcome.table = outcome.chain = outcome.rule = outcome.reason = outcome.out = null;
+    outcome.pending = null;
+    if (this.collect) {
+      outcome.emitted = [];
+      outcome.delivered = [];
+      outcome.queue = [];
+      outcome.log = [];
+      outcome.nflog = [];
+    }
+    this.#rank = -1;
+    this.#filter = null;
+    this.#answered = null;
+  }
+
+  /** The filter table gave a verdict. */
+  filtered(program: TableProgram, slot: number): void {
+    this.#filter = program;
+    this.#filterSlot = slot;
+  }
+
+  /** A rule had the machine answer the packet: if it is dropped next, it was rejected. */
+  answered(packet: Packet): void {
+    this.#answered = packet;
+  }
+
+  #reach(verdict: TraceVerdict): boolean {
+    const rank = RANK[verdict];
+    if (rank <= this.#rank) return false;
+    this.#rank = rank;
+    this.outcome.verdict = verdict;
+    return true;
+  }
+
+  #passed(verdict: TraceVerdict): void {
+    if (!this.#reach(verdict)) return;
+    const { outcome } = this;
+    const program = this.#filter;
+    outcome.reason = null;
+    outcome.table = program === null ? null : 'filter';
+    outcome.chain = program === null ? null : program.chainOf[this.#filterSlot]!;
+    outcome.rule = program === null ? null : program.numberOf[this.#filterSlot]! || null;
+  }
+
+  emitted(packet: Packet, device: Device, linkHeader: () => Uint8Array): void {
+    if (isInput(packet)) {
+      this.#passed(packet.local ? 'sent' : 'forwarded');
+      this.outcome.out ??= device;
+    }
+    if (this.collect) {
+      this.outcome.emitted.push({ device, family: packet.family, linkHeader: linkHeader(), bytes: packet.bytes });
+    }
+    this.observer?.({ kind: 'emitted', packet: picture(packet), device: device.name });
+  }
+
+  delivered(packet: Packet): void {
+    if (isInput(packet)) this.#passed('delivered');
+    if (this.collect) this.outcome.delivered.push({ family: packet.family, bytes: packet.bytes });
+    this.observer?.({ kind: 'delivered', packet: picture(packet) });
+  }
+
+  /** Stopped by a rule or policy, or (without a program) by routing, a check, connection tracking. */
+  dropped(packet: Packet, reason: string, program: TableProgram | null = null, slot = 0): void {
+    const verdict = this.#answered === packet ? 'rejected' : 'dropped';
+    this.#stopped(packet, verdict, reason, program, slot);
+  }
+
+  /** Lost in a queue that nobody listens on. */
+  lostInQueue(packet: Packet, queue: number, program: TableProgram | null, slot: number): void {
+    this.#stopped(packet, 'queued', `nobody listens on queue ${queue}`, program, slot);
+  }
+
+  /** Never reached the hooks. */
+  invalid(packet: Packet, reason: string): void {
+    this.#stopped(packet, 'invalid', reason, null, 0);
+  }
+
+  stolen(packet: Packet, reason: string, program: TableProgram | null = null, slot = 0): void {
+    if (!isInput(packet) || !this.#reach('stolen')) return;
+    this.#decided(reason, program, slot);
+  }
+
+  #stopped(packet: Packet, verdict: TraceVerdict, reason: string, program: TableProgram | null, slot: number): void {
+    if (isInput(packet) && this.#reach(verdict)) this.#decided(reason, program, slot);
+    if (this.observer === null) return;
+    const decided =
+      program === null
+        ? {}
+        : { table: program.name, chain: program.chainOf[slot]!, rule: program.numberOf[slot]! || null };
+    this.observer({ kind: 'dropped', reason, ...decided });
+  }
+
+  #decided(reason: string, program: TableProgram | null, slot: number): void {
+    const { outcome } = this;
+    outcome.reason = reason;
+    outcome.table = program === null ? null : program.name;
+    outcome.chain = program === null ? null : program.chainOf[slot]!;
+    outcome.rule = program === null ? null : program.numberOf[slot]! || null;
+  }
+
+  queued(packet: Packet, at: HookState, queue: number): void {
+    if (!this.collect) return;
+    this.outcome.queue.push({
+      queue,
+      hook: HOOK_NAMES[at.hook],
+      mark: packet.mark,
+      in: at.inDevice?.name ?? null,
+      out: at.outDevice?.name ?? null,
+      physin: packet.physicalIn?.name ?? null,
+      physout: packet.physicalOut?.name ?? null,
+      len: packet.bytes.length,
+    });
+  }
+
+  log(record: LogRecord): void {
+    if (this.collect) this.outcome.log.push(record);
+    this.observer?.({ kind: 'log', level: record.level, line: record.line });
+  }
+
+  nflog(packet: Packet, at: HookState, record: NflogRecord): void {
+    if (this.collect) {
+      const length = record.size === 0 ? packet.bytes.length : Math.min(record.size, packet.bytes.length);
+      this.outcome.nflog.push({
+        group: record.group,
+        hook: HOOK_NAMES[at.hook],
+        prefix: record.prefix,
+        mark: packet.mark,
+        in: at.inDevice?.name ?? null,
+        out: at.outDevice?.name ?? null,
+        physin: packet.physicalIn?.name ?? null,
+        physout: packet.physicalOut?.name ?? null,
+        bytes: packet.bytes.slice(0, length),
+      });
+    }
+    this.observer?.({ kind: 'nflog', group: record.group, prefix: record.prefix });
+  }
+}

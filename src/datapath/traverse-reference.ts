@@ -1,0 +1,147 @@
+import type { Packet } from '../packet/packet.ts';
+import type { AddressMatch, RuleSpec } from '../ruleset/rule.ts';
+import type { Observer } from '../trace/steps.ts';
+import type { TableEvaluator } from './evaluator.ts';
+import type { HookState } from './hooks.ts';
+import { Action, interfaceFits, type TableProgram } from './program.ts';
+import { protocolOf } from './traverse.ts';
+import { Verdict, type VerdictCode } from './verdicts.ts';
+
+/** What a rule with TRACE set off earlier wants to know of each rule that matches (legacy: a line of the kernel log). */
+export type RuleTracer = (packet: Packet, at: HookState, comment: string) => void;
+
+/**
+ * The plain evaluator: ipt_do_table (net/ipv4/netfilter/ip_tables.c) as it reads, one rule after the other, telling an observer
+ * what it does. The fast one has to give the same results.
+ */
+export class ReferenceEvaluator implements TableEvaluator {
+  decided = 0;
+  readonly #program: TableProgram;
+  readonly #observer: Observer | null;
+  readonly #tracer: RuleTracer | null;
+
+  constructor(program: TableProgram, observer: Observer | null, tracer: RuleTracer | null) {
+    this.#program = program;
+    this.#observer = observer;
+    this.#tracer = tracer;
+  }
+
+  run(packet: Packet, at: HookState): VerdictCode {
+    const program = this.#program;
+    const table = program.name;
+    const observer = this.#observer;
+    const entry = program.entry[at.hook]!;
+    if (entry < 0) return Verdict.accept;
+    /** Slots to come back to, with the chain that jumped. */
+    const stack: number[] = [];
+    const policy = program.action.indexOf(Action.policy, entry);
+    const end = (slot: number, verdict: VerdictCode): VerdictCode => {
+      this.decided = slot;
+      return verdict;
+    };
+    const back = (from: number): number => {
+      const slot = stack.pop() ?? policy;
+      observer?.({ kind: 'return', table, chain: program.chainOf[from]!, to: program.chainOf[slot]! });
+      return slot;
+    };
+    packet.hotdrop = false;
+    let slot = entry;
+    for (;;) {
+      const rule = program.rules[slot]!;
+      const chain = program.chainOf[slot]!;
+      const number = program.numberOf[slot]!;
+      if (rule !== null) {
+        const failed =
+          failedHeader(rule.spec, packet, at, program) ??
+          failedMatch(packet, rule.matches.length, (i) => rule.matches[i]!(packet, at), rule.matchNames);
+        observer?.(
+          failed === null
+            ? { kind: 'rule', table, chain, rule: number, matched: true }
+            : { kind: 'rule', table, chain, rule: number, matched: false, failed },
+        );
+        if (packet.hotdrop) return end(slot, Verdict.drop);
+        if (failed !== null) {
+          slot++;
+          continue;
+        }
+      }
+      program.packets[slot]! += 1;
+      program.bytes[slot]! += packet.bytes.length;
+      if (packet.trace) this.#tracer?.(packet, at, traceComment(program, slot));
+
+      const argument = program.argument[slot]!;
+      const to = program.chainOf[argument]!;
+      switch (program.action[slot]) {
+        case Action.next:
+          slot++;
+          break;
+        case Action.verdict:
+          return end(slot, argument);
+        case Action.policy:
+          observer?.({ kind: 'policy', table, chain, policy: argument === Verdict.drop ? 'DROP' : 'ACCEPT' });
+          return end(slot, argument);
+        case Action.return:
+        case Action.chainEnd:
+          slot = back(slot);
+          break;
+        case Action.jump:
+          observer?.({ kind: 'jump', table, from: chain, rule: number, chain: to });
+          stack.push(slot + 1);
+          slot = argument;
+          break;
+        case Action.goto:
+          observer?.({ kind: 'goto', table, from: chain, rule: number, chain: to });
+          slot = argument;
+          break;
+        default: {
+          const verdict = rule!.target!(packet, at);
+          if (verdict === Verdict.next) slot++;
+          else if (verdict === Verdict.return) slot = back(slot);
+          else return end(slot, verdict);
+        }
+      }
+    }
+  }
+}
+
+/** The first part of the rule's header that does not fit, as its option; null if all fit. */
+function failedHeader(spec: RuleSpec, packet: Packet, at: HookState, program: TableProgram): string | null {
+  if (spec.source !== null && !addressFits(spec.source, packet.src)) return '-s';
+  if (spec.destination !== null && !addressFits(spec.destination, packet.dst)) return '-d';
+  if (spec.inInterface !== null && !interfaceFits(spec.inInterface, at.inDevice?.name ?? '')) return '-i';
+  if (spec.outInterface !== null && !interfaceFits(spec.outInterface, at.outDevice?.name ?? '')) return '-o';
+  if (spec.protocol !== 0) {
+    const protocol = protocolOf(packet, program);
+    if (protocol < 0 || (protocol === spec.protocol) === spec.protocolInvert) return '-p';
+  }
+  if (spec.fragment !== null && spec.fragment !== (packet.fragmentOffset !== 0)) return '-f';
+  return null;
+}
+
+function addressFits(match: AddressMatch, address: Uint32Array): boolean {
+  const same = address.every((word, i) => (word & match.mask[i]!) >>> 0 === (match.address[i]! & match.mask[i]!) >>> 0);
+  return same !== match.invert;
+}
+
+/** Tests matches from left to right; those behind the first that fails are not asked. */
+function failedMatch(
+  packet: Packet,
+  count: number,
+  test: (index: number) => boolean,
+  names: readonly string[],
+): string | null {
+  for (let i = 0; i < count; i++) {
+    if (!test(i) || packet.hotdrop) return `-m ${names[i]}`;
+  }
+  return null;
+}
+
+/** `table:chain:what:number` of a TRACE line (trace_packet); an unconditional plain verdict looks to the kernel like the end of its chain. */
+function traceComment(program: TableProgram, slot: number): string {
+  const chain = program.chainOf[slot]!;
+  const rule = program.rules[slot]!;
+  if (rule !== null) return `${program.name}:${chain}:rule:${program.numberOf[slot]}`;
+  const number = (program.numberOf[slot - 1] ?? 0) + 1;
+  const inChain = program.chainOf[slot - 1] === chain ? number : 1;
+  return `${program.name}:${chain}:${program.action[slot] === Action.policy ? 'policy' : 'return'}:${inChain}`;
+}
