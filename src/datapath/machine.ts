@@ -5,9 +5,11 @@ import { createNat } from '../nat/service.ts';
 import { decode } from '../packet/decode.ts';
 import type { Family } from '../packet/family.ts';
 import { Packet } from '../packet/packet.ts';
+import { formatLogLine, TRACE_FLAGS } from '../trace/reporters/kernel-log/line.ts';
 import { LearnedMacs } from './bridge/learning.ts';
 import { finishBridgeForward, finishBridgeInput, finishBridgeTransmit } from './bridge/receive.ts';
 import { FragmentQueues } from './defragment.ts';
+import type { MachineServices } from './environment.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import { hookFunctions, type TableRunner } from './hook-functions.ts';
 import { type HookFunctions, HookRunner } from './hook-runner.ts';
@@ -15,7 +17,7 @@ import type { HookState, TableName } from './hooks.ts';
 import { ErrorLimiter } from './ipv4/error-limit.ts';
 import { forwardedIpv4, routeIpv4 } from './ipv4/input.ts';
 import { receiveLocalIpv4 } from './ipv4/local.ts';
-import { forwardedIpv6, routeIpv6 } from './ipv6/input.ts';
+import { routeIpv6 } from './ipv6/input.ts';
 import { receiveLocalIpv6 } from './ipv6/local.ts';
 import { type Kernel, routeLocal } from './kernel.ts';
 import { sendFromProcess } from './local-send.ts';
@@ -65,7 +67,7 @@ export function createMachine(options: MachineOptions): Machine {
   let kernel: Kernel;
   const services = machineServices(() => kernel, nat, options.sets, states);
   const reroute = (packet: Packet, at: HookState): boolean => routeLocal(kernel, packet, at.hook, true);
-  const tracer: RuleTracer | null = null;
+  const tracer: RuleTracer | null = options.variant === 'legacy' ? traceLines(services) : null;
   const programs: [LoadedRuleset, TableProgram[]][] = [];
   const functionsFor = (family: Family, ruleset: LoadedRuleset): HookFunctions => {
     const needs = needsOf(ruleset);
@@ -129,25 +131,45 @@ export function createMachine(options: MachineOptions): Machine {
   return new SimulatedMachine(kernel, programs, states);
 }
 
+/** Legacy TRACE: a line of the kernel log for each rule that a marked packet matches (nf_log_trace). */
+function traceLines(services: MachineServices): RuleTracer {
+  return (packet, at, comment) =>
+    services.log(packet, at, {
+      level: 4,
+      line: formatLogLine(packet, at, { prefix: `TRACE: ${comment} `, flags: TRACE_FLAGS }),
+    });
+}
+
 /** Where a packet goes on after a hook. */
 function proceed(kernel: Kernel, stage: Stage, packet: Packet): void {
+  const ipv4 = packet.family === 4;
   switch (stage) {
     case Stage.route:
-      return packet.family === 4 ? routeIpv4(kernel, packet) : routeIpv6(kernel, packet);
+      if (ipv4) routeIpv4(kernel, packet);
+      else routeIpv6(kernel, packet);
+      break;
     case Stage.deliver:
-      return packet.family === 4 ? receiveLocalIpv4(kernel, packet) : receiveLocalIpv6(kernel, packet);
+      if (ipv4) receiveLocalIpv4(kernel, packet);
+      else receiveLocalIpv6(kernel, packet);
+      break;
     case Stage.forward:
-      return packet.family === 4 ? forwardedIpv4(kernel, packet) : forwardedIpv6(kernel, packet);
+      if (ipv4) forwardedIpv4(kernel, packet);
+      else send(kernel, packet);
+      break;
     case Stage.output:
-      return send(kernel, packet);
+      send(kernel, packet);
+      break;
     case Stage.transmit:
-      return transmit(kernel, packet);
+      transmit(kernel, packet);
+      break;
     case Stage.bridgeInput:
-      return finishBridgeInput(kernel, packet);
+      finishBridgeInput(kernel, packet);
+      break;
     case Stage.bridgeForward:
-      return finishBridgeForward(kernel, packet);
+      finishBridgeForward(kernel, packet);
+      break;
     case Stage.bridgeTransmit:
-      return finishBridgeTransmit(kernel, packet);
+      finishBridgeTransmit(kernel, packet);
   }
 }
 

@@ -3,7 +3,6 @@ import { setTtl, ttlOf } from '../../packet/rewrite.ts';
 import { Hook } from '../hooks.ts';
 import { sendIcmpv6Error } from '../icmp-error.ts';
 import { type Kernel, noteRoute } from '../kernel.ts';
-import { send } from '../output.ts';
 import { Stage } from '../stages.ts';
 import { checkIpv6 } from './checks.ts';
 
@@ -91,9 +90,4 @@ function forwardIpv6(kernel: Kernel, packet: Packet): void {
   }
   setTtl(packet, ttlOf(packet) - 1);
   kernel.runner.run(packet, Hook.forward, packet.inDevice, route.device, Stage.forward);
-}
-
-/** FORWARD is done. */
-export function forwardedIpv6(kernel: Kernel, packet: Packet): void {
-  send(kernel, packet);
 }
