@@ -147,6 +147,8 @@ export interface PrintContext {
   numeric: boolean;
   names: NameServices;
   rule: RuleSpec;
+  /** Writes a warning to stderr, exactly as given; absent where nobody reads it. */
+  warn?(text: string): void;
 }
 
 /** Where a rule stands, for the checks that the kernel makes when it is added. */
