@@ -1,0 +1,47 @@
+import { defineTarget } from '../contract.ts';
+import {
+  explainRange,
+  type NatTarget,
+  natRange,
+  natTexts,
+  newNatTarget,
+  readDestination,
+  readFlag,
+} from './nat-range.ts';
+import { refusePlacement, SOURCE_NAT } from './placement.ts';
+
+const HELP = `SNAT target options:
+ --to-source [<ipaddr>[-<ipaddr>]][:port[-port]]
+				Address to map source to.
+[--random] [--random-fully] [--persistent]
+`;
+
+export const SNAT = defineTarget<NatTarget>({
+  name: 'SNAT',
+  families: [4, 6],
+  options: [
+    { name: 'to-source', type: 'string', mandatory: true },
+    { name: 'random', type: 'none' },
+    { name: 'random-fully', type: 'none' },
+    { name: 'persistent', type: 'none' },
+  ],
+  init: newNatTarget,
+  parse(data, { name, text }, context) {
+    if (name !== 'to-source') {
+      readFlag(data, name);
+      return;
+    }
+    readDestination(data, text, context);
+    // The structure of this target has no room for a base port, only for the flag.
+    if (data.basePort !== null) data.basePort = 0;
+  },
+  save: (data, { family }) => natTexts(data, family, { option: '--to-source ', flags: '--', bare: false }),
+  print: (data, { family }) => natTexts(data, family, { option: 'to:', flags: '', bare: false }),
+  help: () => HELP,
+  check: (_, site) => refusePlacement(site, SOURCE_NAT),
+  explain: (data, { family }) => `the connection's source becomes ${explainRange(data, family)}`,
+  compile(data, { machine: { nat } }) {
+    const range = natRange(data);
+    return (packet, at) => nat.setup(packet, at, range, 'source');
+  },
+});
