@@ -51,7 +51,7 @@ export function readIpv6(bytes: Uint8Array, offset = 0): Ipv6Header | null {
 
 /** A packet with `payload` (extension headers included); the payload length is made unless it is given. */
 export function buildIpv6(
-  header: Partial<Ipv6Header> & {
+  header: Partial<Omit<Ipv6Header, 'source' | 'destination'>> & {
     source: ArrayLike<number>;
     destination: ArrayLike<number>;
     nextHeader: number;
