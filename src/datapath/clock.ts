@@ -1,10 +1,18 @@
-/** The simulation clock: microseconds since the epoch. Whoever reads the packets moves it; everybody below only reads. */
+/**
+ * The simulation clock, in microseconds. `now` never goes backwards: all timers count by it. It runs `shift` ahead of the packets' own time where a
+ * trace goes on with what an earlier one left behind but begins before that one's end. Whoever reads the packets moves it.
+ */
 export class SimulationClock {
-  /** Microseconds since the epoch. */
   now: number;
+  shift = 0;
 
   constructor(start = 0) {
     this.now = start;
+  }
+
+  /** The packets' own time: microseconds since the epoch. */
+  get real(): number {
+    return this.now - this.shift;
   }
 }
 

@@ -86,7 +86,7 @@ function gatewayText(gateway: AddressWords): string {
 
 /** Runs a packet of the machine, already routed, through OUTPUT (`__ip_local_out`). */
 export function localOut(kernel: Kernel, packet: Packet): void {
-  packet.time = kernel.clock.now;
+  packet.time = kernel.clock.real;
   if (packet.kernelMade || packet.isCopy) kernel.held.push(packet);
   kernel.runner.run(packet, Hook.output, null, packet.route!.device, Stage.output);
 }

@@ -159,8 +159,10 @@ export interface Outcome {
 
 /** What the kernel would keep in memory besides rules' counters and sets: plain JSON-able data. */
 export interface MachineMemory {
-  /** Microseconds since the epoch. */
+  /** Time of the last packet, microseconds since the epoch. */
   clock: number;
+  /** How far timers ran ahead of it (`SimulationClock.shift`). */
+  shift: number;
   random: readonly number[];
   /** By `"FAMILY TABLE CHAIN RULE SLOT"`, e.g. `"4 filter FORWARD 3 0"`. */
   ruleState: Record<string, unknown>;

@@ -56,7 +56,9 @@ export function createMachine(options: MachineOptions): Machine {
   const macs = new LearnedMacs();
   const errorLimiter = new ErrorLimiter();
   if (memory !== null) {
-    clock.now = Math.max(clock.now, memory.clock);
+    clock.now = memory.clock + memory.shift;
+    clock.shift = memory.shift;
+    if (memory.random.length === random.state.length) random.state.set(memory.random);
     states.load(memory.ruleState, memory.namedState);
     if (typeof memory.conntrack === 'string' && memory.conntrack !== '') conntrack.load(memory.conntrack);
     macs.load(memory.learnedMacs, host, clock.now);
@@ -109,7 +111,7 @@ export function createMachine(options: MachineOptions): Machine {
     functions6: functionsFor(6, options.ruleset6),
     recorder,
     queues: options.queues ?? null,
-    now: () => clock.now,
+    now: () => clock.real,
     proceed: (stage, packet) => proceed(kernel, stage, packet),
     reroute,
   });
@@ -128,7 +130,7 @@ export function createMachine(options: MachineOptions): Machine {
     backlog: [],
     held: [],
   };
-  return new SimulatedMachine(kernel, programs, states);
+  return new SimulatedMachine(kernel, programs, states, memory !== null);
 }
 
 /** Legacy TRACE: a line of the kernel log for each rule that a marked packet matches (nf_log_trace). */
@@ -177,11 +179,19 @@ class SimulatedMachine implements Machine {
   readonly #kernel: Kernel;
   readonly #programs: readonly [LoadedRuleset, TableProgram[]][];
   readonly #states: NamedStates;
+  /** No packet came yet since an earlier run's memory was taken over. */
+  #resumed: boolean;
 
-  constructor(kernel: Kernel, programs: readonly [LoadedRuleset, TableProgram[]][], states: NamedStates) {
+  constructor(
+    kernel: Kernel,
+    programs: readonly [LoadedRuleset, TableProgram[]][],
+    states: NamedStates,
+    resumed: boolean,
+  ) {
     this.#kernel = kernel;
     this.#programs = programs;
     this.#states = states;
+    this.#resumed = resumed;
   }
 
   receive(arrival: Parameters<Machine['receive']>[0]): Outcome {
@@ -194,7 +204,7 @@ class SimulatedMachine implements Machine {
     this.#begin(packet.time);
     const sent = new Packet(packet.bytes[0]! >>> 4 === 6 ? 6 : 4, packet.bytes);
     decode(sent);
-    sent.time = this.#kernel.clock.now;
+    sent.time = this.#kernel.clock.real;
     sent.local = true;
     sent.owner = packet.owner ?? { uid: 0, gid: 0 };
     sent.mark = packet.mark ?? 0;
@@ -206,7 +216,9 @@ class SimulatedMachine implements Machine {
 
   advance(time: number): void {
     const { clock } = this.#kernel;
-    if (time > clock.now) clock.now = time;
+    if (this.#resumed && time < clock.real) clock.shift = clock.now - time;
+    this.#resumed = false;
+    if (time + clock.shift > clock.now) clock.now = time + clock.shift;
   }
 
   #begin(time: number): void {
@@ -266,7 +278,8 @@ class SimulatedMachine implements Machine {
     const { clock, random, conntrack, macs, fragments, errorLimiter } = this.#kernel;
     const stack: StackMemory = { errorLimits: errorLimiter.save() };
     return {
-      clock: clock.now,
+      clock: clock.real,
+      shift: clock.shift,
       random: [...random.state],
       ruleState: this.#states.saveRules(),
       namedState: this.#states.saveNamed(),

@@ -28,7 +28,7 @@ export function receiveFrame(kernel: Kernel, arrival: Arrival): void {
   }
   const family: Family = type === IPV6 ? 6 : 4;
   const packet = new Packet(family, bytes);
-  packet.time = kernel.clock.now;
+  packet.time = kernel.clock.real;
   packet.inDevice = device;
   packet.described = arrival.described ?? null;
   if (type !== IPV4 && type !== IPV6) {

@@ -58,7 +58,7 @@ function receiveIcmp(kernel: Kernel, packet: Packet): void {
     body[0] = ECHO_REPLY;
   } else {
     if (transport + 12 > bytes.length) return;
-    const now = Math.floor(kernel.clock.now / 1000) % DAY;
+    const now = Math.floor(kernel.clock.real / 1000) % DAY;
     body = new Uint8Array(20);
     body.set(bytes.subarray(transport, transport + 12));
     body[0] = TIMESTAMP_REPLY;
@@ -123,7 +123,7 @@ function acceptConnection(kernel: Kernel, packet: Packet): void {
   const options: number[] = [2, 4, maximum >>> 8, maximum & 0xff];
   if (offered.timestamp !== null) {
     const stamp = new Uint8Array(8);
-    writeUint32(stamp, 0, Math.floor(kernel.clock.now / 1000));
+    writeUint32(stamp, 0, Math.floor(kernel.clock.real / 1000));
     writeUint32(stamp, 4, offered.timestamp);
     options.push(...(offered.sack ? [4, 2] : [1, 1]), 8, 10, ...stamp);
   } else if (offered.sack) {

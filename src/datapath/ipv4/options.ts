@@ -136,7 +136,7 @@ function stampTime(kernel: Kernel, packet: Packet, at: number, places: OptionPla
       break;
     }
   }
-  if (timeAt >= 0) writeUint32(bytes, timeAt, Math.floor(kernel.clock.now / 1000) % DAY);
+  if (timeAt >= 0) writeUint32(bytes, timeAt, Math.floor(kernel.clock.real / 1000) % DAY);
   return 0;
 }
 
