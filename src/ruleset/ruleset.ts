@@ -22,6 +22,8 @@ export interface Chain {
   packets: bigint;
   bytes: bigint;
   rules: StoredRule[];
+  /** A built-in chain that iptables-nft has not made yet: only visible in what some commands list (`-v -Z`). */
+  absent?: boolean;
 }
 
 export interface Table {
@@ -109,16 +111,4 @@ export function chainTarget(table: Table, text: string): { chain: string; goto: 
   if (match === null) return null;
   const chain = table.chains.get(match[2] as string);
   return chain === undefined || chain.policy !== null ? null : { chain: chain.name, goto: match[1] === 'g' };
-}
-
-/** How many rules of the table jump or go to each chain. */
-export function countReferences(table: Table): Map<string, number> {
-  const references = new Map<string, number>();
-  for (const chain of table.chains.values()) {
-    for (const rule of chain.rules) {
-      const target = chainTarget(table, rule.text);
-      if (target !== null) references.set(target.chain, (references.get(target.chain) ?? 0) + 1);
-    }
-  }
-  return references;
 }

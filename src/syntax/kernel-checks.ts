@@ -1,0 +1,84 @@
+import type { Hook } from '../datapath/hooks.ts';
+import type { KernelError, RuleSite, Variant } from '../extensions/contract.ts';
+import { findMatch, findTarget } from '../extensions/registry.ts';
+import type { AddedRule } from '../ruleset/draft.ts';
+import { hooksOf, JumpGraph } from '../ruleset/reachability.ts';
+import type { RuleSpec } from '../ruleset/rule.ts';
+import { type Chain, chainTarget, type StoredRule, type Table } from '../ruleset/ruleset.ts';
+import type { RuleTextSettings } from './rule-text.ts';
+import { ruleSpecOf } from './save-format.ts';
+
+/** Whether the kernel has anything to check in a rule: a jump, or an extension with conditions. */
+export function needsCheck(spec: RuleSpec): boolean {
+  const { target, family } = spec;
+  if (target.kind === 'jump' || target.kind === 'goto') return true;
+  if (target.kind === 'extension' && findTarget(target.name, family)?.check !== undefined) return true;
+  return spec.matches.some((match) => findMatch(match.name, family)?.check !== undefined);
+}
+
+/** What the kernel answers to one rule that is reached from `hooks`. */
+export function checkRule(
+  spec: RuleSpec,
+  table: Table,
+  variant: Variant,
+  hooks: ReadonlySet<Hook>,
+): KernelError | null {
+  const { family, target } = spec;
+  const site: RuleSite = { family, variant, table: table.name, hooks, rule: spec };
+  for (const match of spec.matches) {
+    const error = findMatch(match.name, family)?.check?.(match.data, site) ?? null;
+    if (error !== null) return error;
+  }
+  if (target.kind !== 'extension') return null;
+  return findTarget(target.name, family)?.check?.(target.data, site) ?? null;
+}
+
+const isJump = (added: AddedRule): boolean => added.spec.target.kind === 'jump' || added.spec.target.kind === 'goto';
+
+/**
+ * What the kernel answers to a table as a transaction leaves it: null, ELOOP where packets could go round, or the first
+ * error of a rule. `added` are the rules of the transaction that need checking; `before` is the table as it was.
+ */
+export function checkTable(
+  table: Table,
+  before: Table,
+  added: readonly AddedRule[],
+  settings: RuleTextSettings,
+): KernelError | null {
+  if (added.length === 0) return null;
+  const graph = new JumpGraph(table);
+  const jumps = added.some(isJump);
+  if (jumps && graph.hasLoop()) return 'ELOOP';
+  const hooks = graph.hooks();
+  const newRules = new Set<StoredRule>();
+  for (const { chain, rule, spec } of added) {
+    newRules.add(rule);
+    const error = checkRule(spec, table, settings.variant, hooksOf(hooks, chain));
+    if (error !== null) return error;
+  }
+  if (!jumps) return null;
+  // Older rules in chains that can now be reached from more hooks.
+  const oldHooks = new JumpGraph(before).hooks();
+  for (const chain of table.chains.values()) {
+    const reached = hooksOf(hooks, chain.name);
+    if (reached.size === hooksOf(oldHooks, chain.name).size) continue;
+    const error = checkChain(chain, table, reached, newRules, settings);
+    if (error !== null) return error;
+  }
+  return null;
+}
+
+function checkChain(
+  chain: Chain,
+  table: Table,
+  hooks: ReadonlySet<Hook>,
+  except: ReadonlySet<StoredRule>,
+  settings: RuleTextSettings,
+): KernelError | null {
+  for (const rule of chain.rules) {
+    if (except.has(rule) || chainTarget(table, rule.text) !== null || !/ -[mj] /.test(rule.text)) continue;
+    const error = checkRule(ruleSpecOf(rule, table, settings), table, settings.variant, hooks);
+    if (error !== null) return error;
+  }
+  return null;
+}

@@ -1,0 +1,265 @@
+import { UsageError } from '../extensions/contract.ts';
+import type { RuleSpec } from '../ruleset/rule.ts';
+import { type Chain, isTableName, type StoredRule } from '../ruleset/ruleset.ts';
+import type { CommandLine } from './command-line.ts';
+import { Cmd, Opt } from './command-options.ts';
+import { StepError } from './errno.ts';
+import { needsCheck } from './kernel-checks.ts';
+import { formatListLine } from './list-format.ts';
+import { echoFormat, listFormat, listRules, listTable } from './listing.ts';
+import { nftRefusal, normalizeForNft } from './nft-rules.ts';
+import type { NftTable, NftTransaction } from './nft-transaction.ts';
+import { expandRules } from './rule-expansion.ts';
+import { formatRuleSpec } from './rule-text.ts';
+import { noSuchTable, type Session, storedRule } from './session.ts';
+
+type Step = (transaction: NftTransaction, table: NftTable) => void;
+
+/** Puts a command of iptables-nft into a batch. Throws UsageError for an unknown table. */
+export function queueNft(line: CommandLine, transaction: NftTransaction, lineNumber: number): void {
+  const { session } = transaction;
+  const name = line.table;
+  if (!isTableName(name)) throw noSuchTable(session, `table '${name}' does not exist`);
+  const put = (step: Step): void => transaction.add(lineNumber, (running) => step(running, running.table(name)));
+  const { command, chain } = line;
+  const verbose = (line.options & Opt.verbose) !== 0;
+  const onRule = Cmd.append | Cmd.delete | Cmd.check | Cmd.insert | Cmd.replace;
+  if ((command & onRule) !== 0) {
+    queueRules(line, session, put);
+    return;
+  }
+  switch (command & ~(Cmd.zero | Cmd.zeroNumber)) {
+    case Cmd.list:
+    case Cmd.listRules:
+      put((_, table) => list(line, table, session));
+      break;
+    case Cmd.deleteNumber:
+      put((running, table) => {
+        const found = mustFind(running, table, chain as string, 'delete-number');
+        if (line.ruleNumber > found.rules.length) throw new StepError('delete-number', 'E2BIG');
+        table.draft.remove(found, line.ruleNumber - 1);
+      });
+      break;
+    case Cmd.flush:
+      put((running, table) => flush(running, table, chain, verbose));
+      break;
+    case Cmd.newChain:
+      put((running, table) => newChain(running, table, chain as string));
+      break;
+    case Cmd.deleteChain:
+      put((running, table) => deleteChains(running, table, chain, verbose));
+      break;
+    case Cmd.renameChain:
+      put((running, table) => rename(running, table, chain as string, line.newName as string));
+      break;
+    case Cmd.setPolicy:
+      put((running, table) => setPolicy(running, table, chain as string, line.policy as string, null));
+      break;
+    default:
+      break;
+  }
+  if ((command & Cmd.zero) !== 0) {
+    const listed = (command & (Cmd.list | Cmd.listRules)) !== 0;
+    put((running, table) => zero(running, table, chain, verbose, listed));
+  }
+  if ((command & Cmd.zeroNumber) !== 0) {
+    put((running, table) => {
+      const found = mustFind(running, table, chain as string, 'delete');
+      table.draft.zeroRule(found, line.ruleNumber - 1);
+    });
+  }
+}
+
+function mustFind(transaction: NftTransaction, table: NftTable, name: string, step: string): Chain {
+  const chain = transaction.find(table, name);
+  if (chain === undefined) throw new StepError(step, 'ENOENT');
+  return chain;
+}
+
+function list(line: CommandLine, table: NftTable, session: Session): void {
+  const { draft } = table;
+  if (line.chain !== null && draft.chain(line.chain) === undefined) {
+    throw new UsageError(`chain \`${line.chain}' in table \`${line.table}' is incompatible, use 'nft' tool.`, {
+      status: 1,
+    });
+  }
+  if ((line.command & Cmd.list) !== 0) listTable(draft, line, listFormat(line, session), session);
+  else listRules(draft, line, session);
+}
+
+/** -Z, which knows only chains that are there; a listing before it has brought all of them into the cache. */
+function zero(
+  transaction: NftTransaction,
+  table: NftTable,
+  name: string | null,
+  verbose: boolean,
+  listed: boolean,
+): void {
+  const { draft } = table;
+  if (listed && !table.exists) {
+    const first = [...draft.table.chains.values()].find((chain) => name === null || chain.name === name);
+    if (first !== undefined) transaction.refuse('CHAIN_ZERO', 'ENOENT', `chain ${first.name}`);
+    return;
+  }
+  if (listed) transaction.make(table, name);
+  const chains =
+    name === null
+      ? [...draft.finished().chains.values()].filter((chain) => chain.absent !== true)
+      : [mustFind(transaction, table, name, 'zero')];
+  for (const chain of chains) {
+    if (verbose) transaction.session.out(`Zeroing chain \`${chain.name}'\n`);
+    draft.zeroChain(chain);
+  }
+}
+
+function flush(transaction: NftTransaction, table: NftTable, name: string | null, verbose: boolean): void {
+  if (name !== null || verbose) transaction.make(table, name);
+  else if (!table.exists) return;
+  const { draft } = table;
+  const chains = name === null ? [...draft.finished().chains.values()] : [mustFind(transaction, table, name, 'flush')];
+  for (const chain of chains) {
+    if (verbose) transaction.session.out(`Flushing chain \`${chain.name}'\n`);
+    draft.flush(chain);
+  }
+}
+
+/** -N. */
+export function newChain(_transaction: NftTransaction, table: NftTable, name: string): void {
+  table.exists = true;
+  if (table.draft.chain(name) !== undefined) throw new StepError('create-chain', 'EEXIST');
+  table.draft.addChain(name);
+}
+
+/** -P and `:CHAIN POLICY`; null counters keep those that are there. */
+export function setPolicy(
+  transaction: NftTransaction,
+  table: NftTable,
+  name: string,
+  policy: string,
+  counters: { packets: bigint; bytes: bigint } | null,
+): void {
+  if (policy !== 'ACCEPT' && policy !== 'DROP' && policy !== '-') throw new StepError('set-policy', 'EINVAL');
+  const chain = table.draft.chain(name);
+  if (chain === undefined || chain.policy === null) throw new StepError('set-policy', 'ENOENT');
+  transaction.make(table, name);
+  if (policy !== '-') chain.policy = policy;
+  if (counters === null) return;
+  chain.packets = counters.packets;
+  chain.bytes = counters.bytes;
+}
+
+function deleteChains(transaction: NftTransaction, table: NftTable, name: string | null, verbose: boolean): void {
+  const { draft } = table;
+  const chains =
+    name === null
+      ? [...draft.finished().chains.values()].filter((chain) => chain.absent !== true)
+      : [mustFind(transaction, table, name, 'delete-chain')];
+  for (const chain of chains) {
+    if (chain.policy !== null) {
+      // A built-in chain goes too if nothing would be lost; with a name, rules are for the kernel to find.
+      if (chain.policy === 'ACCEPT' && chain.rules.length === 0) chain.absent = true;
+      else if (name !== null && chain.policy === 'ACCEPT') {
+        transaction.refuse('CHAIN_DEL', 'EBUSY', `chain ${chain.name}`);
+      } else if (name !== null) throw new StepError('delete-chain', 'EBUSY');
+      continue;
+    }
+    if (verbose) transaction.session.out(`Deleting chain \`${chain.name}'\n`);
+    if (chain.rules.length > 0 || draft.references(chain.name) > 0) {
+      transaction.refuse('CHAIN_DEL', 'EBUSY', `chain ${chain.name}`);
+    }
+    draft.removeChain(chain.name);
+  }
+}
+
+function rename(transaction: NftTransaction, table: NftTable, name: string, newName: string): void {
+  const { draft } = table;
+  if (draft.chain(newName) !== undefined) throw new StepError('rename', 'EEXIST');
+  const chain = mustFind(transaction, table, name, 'rename');
+  if (chain.policy !== null) {
+    throw new UsageError('renaming a built-in chain, which nftables allows, is not simulated', { status: 1 });
+  }
+  draft.rename(chain, newName);
+}
+
+/** -A, -I, -R, -D, -C: one step for each pair of addresses. */
+function queueRules(line: CommandLine, session: Session, put: (step: Step) => void): void {
+  const { rule } = line;
+  // Without an extension of that name it must be a chain, which is looked for when the step runs.
+  const jumpTo = line.jumpTo !== '' && rule.target.kind === 'none' ? line.jumpTo : null;
+  if (jumpTo !== null) rule.target = { kind: line.goto ? 'goto' : 'jump', chain: jumpTo };
+  const chainName = line.chain as string;
+  const verbose = (line.options & Opt.verbose) !== 0;
+  for (const each of expandRules(line)) {
+    const spec = normalizeForNft(each);
+    const stored = storedRule(formatRuleSpec(spec, session), line);
+    const echo = (): void => {
+      if (verbose) session.out(formatListLine(spec, stored, 0, echoFormat(session)));
+    };
+    const checked = needsCheck(spec) ? spec : null;
+    const refusal = nftRefusal(spec);
+    put((running, table) => {
+      running.assertChain(table, jumpTo);
+      ruleStep(running, table, { line, chainName, jumpTo, spec, stored, checked, refusal, echo });
+    });
+  }
+}
+
+interface RuleStep {
+  line: CommandLine;
+  chainName: string;
+  jumpTo: string | null;
+  spec: RuleSpec;
+  stored: StoredRule;
+  checked: RuleSpec | null;
+  refusal: ReturnType<typeof nftRefusal>;
+  echo: () => void;
+}
+
+function ruleStep(running: NftTransaction, table: NftTable, step: RuleStep): void {
+  const { line, chainName, jumpTo, stored, refusal, echo } = step;
+  const { draft } = table;
+  // What the kernel refuses for a reason of its own is not checked once more.
+  const checked = refusal !== null || (jumpTo !== null && draft.chain(jumpTo)?.policy !== null) ? null : step.checked;
+  const ask = (name: string): void => {
+    if (refusal !== null) running.refuse(name, refusal, `rule in chain ${chainName}`);
+    running.checkJump(table, name, chainName, jumpTo);
+  };
+  switch (line.command) {
+    case Cmd.append: {
+      running.make(table, chainName);
+      echo();
+      const chain = mustFind(running, table, chainName, 'append');
+      ask('RULE_APPEND');
+      draft.insert(chain, chain.rules.length, stored, checked, running.line, 'RULE_APPEND');
+      break;
+    }
+    case Cmd.insert: {
+      running.make(table, chainName);
+      const chain = mustFind(running, table, chainName, 'insert');
+      const index = line.ruleNumber - 1;
+      if (index > chain.rules.length) throw new StepError('insert', 'E2BIG');
+      echo();
+      const name = index > 0 && index === chain.rules.length ? 'RULE_APPEND' : 'RULE_INSERT';
+      ask(name);
+      draft.insert(chain, index, stored, checked, running.line, name);
+      break;
+    }
+    case Cmd.replace: {
+      const chain = mustFind(running, table, chainName, 'replace');
+      if (line.ruleNumber > chain.rules.length) throw new StepError('replace', 'E2BIG');
+      echo();
+      ask('RULE_REPLACE');
+      draft.replace(chain, line.ruleNumber - 1, stored, checked, running.line, 'RULE_REPLACE');
+      break;
+    }
+    default: {
+      const check = line.command === Cmd.check;
+      const name = check ? 'check' : 'delete';
+      const chain = mustFind(running, table, chainName, name);
+      const index = chain.rules.findIndex((rule) => rule.text === stored.text);
+      if (index < 0) throw new StepError(name, 'ENOENT');
+      if (!check) draft.remove(chain, index);
+      echo();
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { isAnyPort, type TcpMatch, tcpIsNative } from '../extensions/matches/tcp.ts';
+import { type UdpMatch, udpIsNative } from '../extensions/matches/udp.ts';
+import { ANY_ADDRESS, sameAddress } from '../ruleset/addresses.ts';
+import type { AddressMatch, MatchUse, RuleSpec } from '../ruleset/rule.ts';
+import type { Errno } from './errno.ts';
+
+type PortMatch = Pick<UdpMatch, 'sourcePorts' | 'destinationPorts' | 'invertSource' | 'invertDestination'>;
+
+function isNative({ name, data }: MatchUse): boolean {
+  if (name === 'tcp') return tcpIsNative(data as TcpMatch);
+  return name === 'udp' && udpIsNative(data as UdpMatch);
+}
+
+function saysNothing({ name, data }: MatchUse): boolean {
+  const ports = data as PortMatch;
+  if (!isAnyPort(ports.sourcePorts) || !isAnyPort(ports.destinationPorts)) return false;
+  return name === 'udp' || (data as TcpMatch).flagMask === 0;
+}
+
+/** What reading the expressions back makes of two uses of one match: the later one's tests go into the earlier one. */
+function merge(into: MatchUse, from: MatchUse): MatchUse {
+  const a = into.data as TcpMatch;
+  const b = from.data as TcpMatch;
+  const merged: TcpMatch = { ...a };
+  if (!isAnyPort(b.sourcePorts)) {
+    merged.sourcePorts = b.sourcePorts;
+    merged.invertSource = b.invertSource;
+  }
+  if (!isAnyPort(b.destinationPorts)) {
+    merged.destinationPorts = b.destinationPorts;
+    merged.invertDestination = b.invertDestination;
+  }
+  if (into.name === 'tcp' && b.flagMask !== 0) {
+    merged.flagMask = b.flagMask;
+    merged.flagCompare = b.flagCompare;
+    merged.invertFlags = b.invertFlags;
+  }
+  return { name: into.name, data: merged };
+}
+
+/**
+ * A rule as iptables-nft reads it back: ports and flags of tcp and udp are written as expressions of nftables, which
+ * leaves nothing of a test for all ports and makes one match of several.
+ */
+export function normalizeForNft(rule: RuleSpec): RuleSpec {
+  if (!rule.matches.some(isNative)) return rule;
+  const matches: MatchUse[] = [];
+  for (const match of rule.matches) {
+    if (!isNative(match)) {
+      matches.push(match);
+      continue;
+    }
+    if (saysNothing(match)) continue;
+    const earlier = matches.findIndex((other) => other.name === match.name && isNative(other));
+    if (earlier < 0) matches.push(match);
+    else matches[earlier] = merge(matches[earlier] as MatchUse, match);
+  }
+  return { ...rule, matches };
+}
+
+const isEverything = (match: AddressMatch | null): boolean =>
+  match?.invert === true && sameAddress(match.mask, ANY_ADDRESS);
+
+/** What the kernel answers to a rule for which nftables has no expression. */
+export function nftRefusal(rule: RuleSpec): Errno | null {
+  if (isEverything(rule.source) || isEverything(rule.destination)) return 'EINVAL';
+  return rule.target.kind === 'verdict' && rule.target.verdict === 'QUEUE' ? 'ENOENT' : null;
+}

@@ -1,0 +1,41 @@
+import { UsageError } from '../extensions/contract.ts';
+import { splitWords } from './words.ts';
+
+/** A rule line of a restore input cut into counters and words. */
+export interface RestoreLine {
+  /** Texts of `[packets:bytes]`, or null. */
+  counters: readonly [packets: string, bytes: string] | null;
+  words: string[];
+}
+
+/**
+ * Cuts a rule line as iptables-restore does (`tokenize_rule_counters`, then words). `before` is how many words stand
+ * before those of the line. Throws UsageError with the text of the real tool.
+ */
+export function cutRestoreLine(line: string, number: number, before: number): RestoreLine {
+  if (line.charCodeAt(0) !== 91) return { counters: null, words: splitWords(line, before) };
+  const close = line.indexOf(']');
+  if (close < 0) throw new UsageError(`Bad line ${number}: need ]`);
+  const [packets, rest] = token(line.slice(1), ':');
+  if (packets === null) throw new UsageError(`Bad line ${number}: need :`);
+  const [bytes] = token(rest, ']');
+  if (bytes === null) throw new UsageError(`Bad line ${number}: need ]`);
+  return { counters: [packets, bytes], words: splitWords(line.slice(close + 1), before + 3) };
+}
+
+/** `strtok`: the text up to a separator, leading separators left out, and what follows. */
+function token(text: string, separator: string): [string | null, string] {
+  let start = 0;
+  while (text[start] === separator) start++;
+  if (start === text.length) return [null, ''];
+  const end = text.indexOf(separator, start);
+  return end < 0 ? [text.slice(start), ''] : [text.slice(start, end), text.slice(end + 1)];
+}
+
+/** The words of `*table` and `:chain policy counters` after their first character. */
+export function lineFields(line: string): string[] {
+  return line
+    .slice(1)
+    .split(/[ \t\n]+/)
+    .filter((field) => field !== '');
+}

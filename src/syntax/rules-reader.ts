@@ -1,0 +1,134 @@
+import { UsageError } from '../extensions/contract.ts';
+import { TableDraft } from '../ruleset/draft.ts';
+import { emptyRuleset, isTableName, newTable, type Policy, type Ruleset } from '../ruleset/ruleset.ts';
+import { parseCommandLine } from './command-line.ts';
+import { EarlyExit } from './early-exit.ts';
+import { legacyErrorText, StepError } from './errno.ts';
+import { checkTable } from './kernel-checks.ts';
+import { applyLegacy } from './legacy-commands.ts';
+import { normalizeForNft } from './nft-rules.ts';
+import { cutRestoreLine, lineFields } from './restore-line.ts';
+import { formatRuleSpec, type RuleTextSettings } from './rule-text.ts';
+import { RulesError, readCounters, ruleSpecOf } from './save-format.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Reads rules in the language of iptables-restore, counters included, into a new ruleset with all its rules in
+ * canonical form. Tables keep the order of the text; an empty one exists. Throws RulesError with the line.
+ */
+export function readRules(text: string, settings: RuleTextSettings): Ruleset {
+  return new RulesReader(text, settings).read();
+}
+
+class RulesReader {
+  private readonly text: string;
+  private readonly ruleset: Ruleset;
+  private readonly session: Session;
+  private readonly announced = new Set<string>();
+  private draft: TableDraft | null = null;
+  private number = 0;
+
+  constructor(text: string, settings: RuleTextSettings) {
+    this.text = text;
+    this.ruleset = emptyRuleset(settings.family);
+    this.session = {
+      ...settings,
+      program: settings.family === 4 ? 'iptables' : 'ip6tables',
+      version: '',
+      ruleset: this.ruleset,
+      changed: false,
+      touched: false,
+      renewed: new Map(),
+      out: () => undefined,
+      warn: () => undefined,
+    };
+  }
+
+  read(): Ruleset {
+    const lines = this.text.split('\n');
+    if (lines.at(-1) === '') lines.pop();
+    for (const line of lines) {
+      this.number++;
+      try {
+        this.line(line);
+      } catch (error) {
+        throw new RulesError(reasonOf(error), this.number);
+      }
+    }
+    if (this.draft !== null) throw new RulesError(`COMMIT expected at line ${this.number + 1}`, this.number);
+    return this.ruleset;
+  }
+
+  private line(line: string): void {
+    const first = line.charAt(0);
+    if (line === '' || line === '\r' || first === '#') return;
+    if (this.draft === null) {
+      const [name] = lineFields(line);
+      if (first !== '*' || name === undefined) throw new UsageError('a table must begin with *NAME');
+      if (!isTableName(name)) throw new UsageError(`table '${name}' does not exist`);
+      this.draft = new TableDraft(this.ruleset.tables.get(name) ?? newTable(name));
+      return;
+    }
+    const { draft } = this;
+    if (line === 'COMMIT') {
+      const error = checkTable(draft.table, draft.before, draft.added(), this.session);
+      if (error !== null) throw new StepError('commit', error);
+      const table = draft.finished();
+      this.ruleset.tables.set(table.name, this.session.variant === 'nft' ? this.normalized(table) : table);
+      this.draft = null;
+    } else if (first === ':') this.chain(line, draft);
+    else this.rule(line, draft);
+  }
+
+  private chain(line: string, draft: TableDraft): void {
+    const [name, policy, counters] = lineFields(line);
+    if (name === undefined || policy === undefined)
+      throw new UsageError('a chain line is `:NAME POLICY [packets:bytes]`');
+    const chain = draft.chain(name) ?? draft.addChain(name);
+    this.announced.add(name);
+    if (policy === '-' || chain.policy === null) return;
+    if (policy !== 'ACCEPT' && policy !== 'DROP') throw new UsageError(`bad policy \`${policy}'`);
+    chain.policy = policy as Policy;
+    if (counters === undefined) return;
+    const read = readCounters(counters);
+    if (read === null) throw new UsageError(`invalid policy counters for chain '${name}'`);
+    chain.packets = read.packets;
+    chain.bytes = read.bytes;
+  }
+
+  private rule(line: string, draft: TableDraft): void {
+    const { session } = this;
+    const { counters, words } = cutRestoreLine(line, this.number, 3);
+    const argv = [session.program, '-t', draft.table.name];
+    if (counters !== null) argv.push('--set-counters', ...counters);
+    const command = parseCommandLine([...argv, ...words], draft.table.name, {
+      ...session,
+      program: session.program,
+      restore: true,
+      announced: this.announced,
+      setByName: session.setByName ?? (() => undefined),
+    });
+    applyLegacy(command, draft, session);
+  }
+
+  /** The rules as iptables-nft would read them back. */
+  private normalized(table: ReturnType<TableDraft['finished']>): typeof table {
+    for (const chain of table.chains.values()) {
+      chain.rules.forEach((rule, i) => {
+        // Only ports and flags of tcp and udp are ever written differently.
+        if (!/ -m (tcp|udp)\b/.test(rule.text)) return;
+        const spec = ruleSpecOf(rule, table, this.session);
+        const normal = normalizeForNft(spec);
+        if (normal !== spec) chain.rules[i] = { ...rule, text: formatRuleSpec(normal, this.session) };
+      });
+    }
+    return table;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof UsageError) return error.message.trim();
+  if (error instanceof StepError) return legacyErrorText(error.step, error.errno);
+  if (error instanceof EarlyExit) return 'help and version are no rules';
+  throw error;
+}

@@ -1,0 +1,53 @@
+import { UsageError } from '../extensions/contract.ts';
+import { TableDraft } from '../ruleset/draft.ts';
+import type { StoredRule } from '../ruleset/ruleset.ts';
+import { addTable, isTableName, newTable, type Ruleset } from '../ruleset/ruleset.ts';
+import type { CommandLine } from './command-line.ts';
+import type { RuleTextSettings } from './rule-text.ts';
+
+/** One run of a command of the iptables family: the ruleset, and where its output goes. */
+export interface Session extends RuleTextSettings {
+  /** `iptables`, `iptables-restore`: name in messages. */
+  program: string;
+  /** `1.8.9 (legacy)`. */
+  version: string;
+  ruleset: Ruleset;
+  /** Set when the ruleset must be written back. */
+  changed: boolean;
+  /** Set when only a table came into being by looking at it (legacy); writing may fail. */
+  touched: boolean;
+  /** Rules that only got other counters or names: new object to the one it had when the session began. */
+  renewed: Map<StoredRule, StoredRule>;
+  out(text: string): void;
+  warn(text: string): void;
+}
+
+/** Rule counters as given with -c, for each rule of a line. */
+export function storedRule(text: string, line: CommandLine): StoredRule {
+  return { text, packets: line.counters.packets, bytes: line.counters.bytes };
+}
+
+/** The draft of a table that legacy's `iptc_init` would give: the table exists from then on. */
+export function openLegacyTable(session: Session, name: string): TableDraft | null {
+  if (!isTableName(name)) return null;
+  let table = session.ruleset.tables.get(name);
+  if (table === undefined) {
+    table = newTable(name);
+    addTable(session.ruleset, table, 'legacy');
+    session.touched = true;
+  }
+  return new TableDraft(table);
+}
+
+/** Takes over an edited table. */
+export function commitDraft(session: Session, draft: TableDraft): void {
+  addTable(session.ruleset, draft.finished(), session.variant);
+  for (const [rule, old] of draft.renewed) session.renewed.set(rule, session.renewed.get(old) ?? old);
+  session.changed = true;
+}
+
+/** Refusal of a table that does not exist (status 3). */
+export function noSuchTable(session: Session, message: string): UsageError {
+  const perhaps = `\nPerhaps ${session.program} or your kernel needs to be upgraded.`;
+  return new UsageError(message + perhaps, { status: 3 });
+}
