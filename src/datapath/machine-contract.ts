@@ -159,10 +159,13 @@ export interface Outcome {
 
 /** What the kernel would keep in memory besides rules' counters and sets: plain JSON-able data. */
 export interface MachineMemory {
-  /** Time of the last packet, microseconds since the epoch. */
+  /**
+   * Time of the last packet, microseconds since the epoch. Who starts the machine with a packet before it sets it to
+   * that packet's time: what remained then still remains.
+   */
   clock: number;
-  /** How far timers ran ahead of it (`SimulationClock.shift`). */
-  shift: number;
+  /** What all timers are kept by (`SimulationClock.now`). */
+  uptime: number;
   random: readonly number[];
   /** By `"FAMILY TABLE CHAIN RULE SLOT"`, e.g. `"4 filter FORWARD 3 0"`. */
   ruleState: Record<string, unknown>;

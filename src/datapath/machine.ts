@@ -56,9 +56,8 @@ export function createMachine(options: MachineOptions): Machine {
   const macs = new LearnedMacs();
   const errorLimiter = new ErrorLimiter();
   if (memory !== null) {
-    clock.now = memory.clock + memory.shift;
-    clock.shift = memory.shift;
-    if (memory.random.length === random.state.length) random.state.set(memory.random);
+    clock.now = memory.uptime;
+    clock.shift = memory.uptime - memory.clock;
     states.load(memory.ruleState, memory.namedState);
     if (typeof memory.conntrack === 'string' && memory.conntrack !== '') conntrack.load(memory.conntrack);
     macs.load(memory.learnedMacs, host, clock.now);
@@ -279,7 +278,7 @@ class SimulatedMachine implements Machine {
     const stack: StackMemory = { errorLimits: errorLimiter.save() };
     return {
       clock: clock.real,
-      shift: clock.shift,
+      uptime: clock.now,
       random: [...random.state],
       ruleState: this.#states.saveRules(),
       namedState: this.#states.saveNamed(),

@@ -2,6 +2,7 @@ import type { Connection } from '../conntrack/connection.ts';
 import type { RouteAnswer, SocketAnswer } from '../datapath/environment.ts';
 import type { Device } from '../host/device.ts';
 import type { Family } from './family.ts';
+import type { Ipv4Options } from './ipv4-options.ts';
 
 /** Link-layer class of a received frame (`skb->pkt_type`, include/uapi/linux/if_packet.h). */
 export const PacketType = { host: 0, broadcast: 1, multicast: 2, otherHost: 3, outgoing: 4, loopback: 5 } as const;
@@ -83,6 +84,8 @@ export class Packet {
   owner: SocketOwner | null = null;
   /** The way it takes (`skb_dst`); null before it was routed. */
   route: RouteAnswer | null = null;
+  /** IPv4 options of a received packet, once they were read (`IPCB(skb)->opt`); null if it has none. */
+  options: Ipv4Options | null = null;
   /** The local socket that TPROXY chose for it. */
   socket: SocketAnswer | null = null;
   /** True for packets made by this machine (processes or kernel). */

@@ -20,7 +20,7 @@ export function readMachineMemory(directory: string): MachineMemory | null {
   if (machine === null && ruleState === null && namedState === null && conntrack === null) return null;
   return {
     clock: machine?.clock ?? 0,
-    shift: machine?.shift ?? 0,
+    uptime: machine?.uptime ?? 0,
     random: machine?.random ?? [],
     learnedMacs: machine?.learnedMacs ?? {},
     fragments: machine?.fragments ?? null,

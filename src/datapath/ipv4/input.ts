@@ -1,12 +1,13 @@
+import { decode } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { setTtl, ttlOf } from '../../packet/rewrite.ts';
+import { validateReceived } from '../../packet/validate.ts';
 import { Hook } from '../hooks.ts';
 import { sendIcmpError } from '../icmp-error.ts';
 import { type Kernel, noteRoute } from '../kernel.ts';
 import { send } from '../output.ts';
 import { Stage } from '../stages.ts';
-import { checkIpv4 } from './checks.ts';
-import { isStrictlyRouted, readOptions, recordWayOut } from './options.ts';
+import { readOptions, recordWayOut } from './options.ts';
 import { redirect } from './redirect.ts';
 
 const TIME_EXCEEDED = 11;
@@ -17,10 +18,13 @@ const PARAMETER_PROBLEM = 12;
 
 /** The checks of ip_rcv; what fails is never seen by a hook. */
 export function acceptIpv4(kernel: Kernel, packet: Packet): boolean {
-  const reason = checkIpv4(packet);
-  if (reason === null) return true;
-  kernel.recorder.invalid(packet, reason);
-  return false;
+  const refusal = validateReceived(packet);
+  if (refusal !== null) {
+    kernel.recorder.invalid(packet, refusal.reason);
+    return false;
+  }
+  decode(packet);
+  return true;
 }
 
 /** PREROUTING is done: routing, options, and on to this machine, to others, or to nowhere (ip_rcv_finish). */
@@ -46,11 +50,12 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
   }
   if (packet.headerLength > 20) {
     const options = readOptions(kernel, packet);
-    if ('pointer' in options) {
-      sendIcmpError(kernel, packet, PARAMETER_PROBLEM, 0, (options.pointer << 24) >>> 0);
+    if (options.errorPointer >= 0) {
+      sendIcmpError(kernel, packet, PARAMETER_PROBLEM, 0, (options.errorPointer << 24) >>> 0);
       recorder.dropped(packet, 'malformed IP options');
       return;
     }
+    packet.options = options;
     if (options.sourceRoute !== 0 && host.interfaceSysctl(4, device, 'accept_source_route') === 0) {
       recorder.dropped(packet, 'source-routed');
       return;
@@ -95,7 +100,7 @@ function forwardIpv4(kernel: Kernel, packet: Packet, redirects: boolean): void {
     recorder.dropped(packet, 'TTL exceeded');
     return;
   }
-  if (isStrictlyRouted(packet) && route.gateway !== null) {
+  if (packet.options?.strict && route.gateway !== null) {
     sendIcmpError(kernel, packet, UNREACHABLE, SOURCE_ROUTE_FAILED);
     recorder.dropped(packet, 'strict source route over a gateway');
     return;
@@ -118,6 +123,6 @@ function exceedsMtu(packet: Packet, mtu: number): boolean {
 
 /** FORWARD is done (ip_forward_finish). */
 export function forwardedIpv4(kernel: Kernel, packet: Packet): void {
-  if (packet.headerLength > 20) recordWayOut(kernel, packet);
+  if (packet.options !== null) recordWayOut(kernel, packet, packet.options);
   send(kernel, packet);
 }

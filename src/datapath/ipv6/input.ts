@@ -1,25 +1,28 @@
+import { decode } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { setTtl, ttlOf } from '../../packet/rewrite.ts';
+import { validateReceived } from '../../packet/validate.ts';
 import { Hook } from '../hooks.ts';
 import { sendIcmpv6Error } from '../icmp-error.ts';
 import { type Kernel, noteRoute } from '../kernel.ts';
 import { Stage } from '../stages.ts';
-import { checkIpv6 } from './checks.ts';
 
 const UNREACHABLE = 1;
 const NOT_NEIGHBOUR = 2;
 const TOO_BIG = 2;
 const TIME_EXCEEDED = 3;
 const PARAMETER_PROBLEM = 4;
-const UNKNOWN_OPTION = 2;
 const MINIMUM_MTU = 1280;
 
 /** The checks of ip6_rcv_core; what fails is never seen by a hook, but some unknown options are answered. */
 export function acceptIpv6(kernel: Kernel, packet: Packet): boolean {
-  const problem = checkIpv6(packet, packet.inDevice === kernel.loopback);
-  if (problem === null) return true;
-  if (problem.pointer >= 0) sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_OPTION, problem.pointer);
-  kernel.recorder.invalid(packet, problem.reason);
+  const loopback = packet.inDevice === kernel.loopback;
+  const refusal = validateReceived(packet, loopback, kernel.host.sysctl('net.ipv6.max_hbh_opts_number'));
+  decode(packet);
+  if (refusal === null) return true;
+  const problem = refusal.parameterProblem;
+  if (problem !== null) sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, problem.code, problem.pointer);
+  kernel.recorder.invalid(packet, refusal.reason);
   return false;
 }
 
