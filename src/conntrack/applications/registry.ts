@@ -1,7 +1,12 @@
 import type { ExpectationPolicy } from '../expectations.ts';
 import type { Application } from './application.ts';
+import { ftp } from './ftp.ts';
+import { irc } from './irc.ts';
+import { tftp } from './tftp.ts';
 
-const APPLICATIONS: ReadonlyMap<string, Application> = new Map<string, Application>([]);
+const APPLICATIONS: ReadonlyMap<string, Application> = new Map(
+  [ftp, irc, tftp].map((application) => [application.name, application]),
+);
 
 const DEFAULT_POLICY: ExpectationPolicy = { name: '', max: 0, timeout: 300 };
 
