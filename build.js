@@ -14,8 +14,9 @@ const common = {
 /** Entries under src/cli/entries: `iptables` (the whole family), `ipset`, `conntrack`, `main` (iptsim's own commands). */
 const entries = ['iptables', 'ipset', 'conntrack', 'main'].filter((name) => existsSync(`src/cli/entries/${name}.ts`));
 
-rmSync('dist', { recursive: true, force: true });
-await Promise.all([
+const fast = process.argv.includes('--fast');
+if (!fast) rmSync('dist', { recursive: true, force: true });
+const results = await Promise.allSettled([
   ...entries.map((name) =>
     build({
       ...common,
@@ -37,7 +38,8 @@ await Promise.all([
       })
     : undefined,
 ]);
-if (!process.argv.includes('--fast') && existsSync('src/index.ts')) {
+if (results.some((result) => result.status === 'rejected')) process.exit(1); // esbuild has said why
+if (!fast && existsSync('src/index.ts')) {
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
     stdio: 'inherit',
   });
