@@ -10,6 +10,8 @@ export class InputPacket {
   nanoseconds = 0;
   /** Where it arrives; null: a process of the machine sends it. */
   device: Device | null = null;
+  /** Interface by which the description says it is to leave; null if it says nothing. */
+  out: string | null = null;
   /** From its IP header. The machine owns it and writes into it. */
   bytes: Uint8Array = NOTHING;
   /** Destination MAC, source MAC, ethertype; null: as if addressed to the interface. */

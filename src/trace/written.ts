@@ -101,6 +101,7 @@ class WrittenSource implements PacketSource {
       return;
     }
     const { turn } = this.flow;
+    this.flow.sent = true;
     if (turn.from === 'client') this.fill(into, turn.packet, `${item.label}: client`);
     else this.fillAnswer(into, turn, `${item.label}: far end`);
     this.flow.local = turn.from === 'client' ? into.device === null : this.flow.local;
@@ -108,7 +109,8 @@ class WrittenSource implements PacketSource {
 
   settled(outcome: Outcome): void {
     const { flow } = this;
-    if (flow === null || this.nextTime === Number.POSITIVE_INFINITY) return;
+    if (flow === null || !flow.sent) return;
+    flow.sent = false;
     const reached = reachedBy(outcome, flow.first, flow.local);
     const next = flow.turns.next(reached);
     if (next.done) this.toNext();
@@ -144,7 +146,7 @@ class WrittenSource implements PacketSource {
       this.toNext();
       return;
     }
-    this.flow = { turns, turn: first.value, first: line.flow.first, gap: line.flow.gap, local: false };
+    this.flow = { turns, turn: first.value, first: line.flow.first, gap: line.flow.gap, local: false, sent: false };
   }
 
   private fill(into: InputPacket, packet: PacketDescription, label: string): void {
@@ -156,6 +158,7 @@ class WrittenSource implements PacketSource {
       throw error;
     }
     into.device = device;
+    into.out = packet.out ?? null;
     into.bytes = buildPacket(packet);
     into.linkHeader = device === null ? null : frameOf(packet, device, this.host);
     into.owner = device === null ? ownerOf(packet) : null;
@@ -167,7 +170,10 @@ class WrittenSource implements PacketSource {
   /** The far end's packet comes back where the one that it answers left. */
   private fillAnswer(into: InputPacket, turn: Turn, label: string): void {
     const { device, linkHeader } = turn.answers!;
+    const client = this.flow!.first;
     into.device = device;
+    // Back to the client: it leaves where the client is, unless the machine itself is the client.
+    into.out = this.flow!.local ? null : (client.in ?? null);
     into.bytes = buildPacket(turn.packet);
     into.linkHeader = null;
     if (linkHeader !== null) {
@@ -189,6 +195,8 @@ interface Flow {
   gap: number;
   /** The machine itself is the client. */
   local: boolean;
+  /** Its packet is under way. */
+  sent: boolean;
 }
 
 function ownerOf(packet: PacketDescription): SocketOwner | null {

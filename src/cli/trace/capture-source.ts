@@ -55,6 +55,7 @@ export class CaptureSource implements PacketSource {
     into.time = this.nextTime;
     into.nanoseconds = this.nanoseconds;
     into.device = device;
+    into.out = null;
     into.bytes = frame.bytes;
     into.linkHeader = device === null ? null : frame.linkHeader;
     into.owner = null;

@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { RandomGenerator, SimulationClock } from '../../datapath/clock.ts';
+import type { Host } from '../../datapath/environment.ts';
+import { loadRuleset, storeCounters } from '../../datapath/load.ts';
+import { createMachine } from '../../datapath/machine.ts';
+import type { Machine, MachineOptions } from '../../datapath/machine-contract.ts';
+import { HostFileError, readHostYaml } from '../../host/yaml.ts';
+import type { Ruleset } from '../../ruleset/ruleset.ts';
+import { readStateFile } from '../../state/files.ts';
+import { lockDirectory } from '../../state/lock.ts';
+import { readMachineMemory, writeMachineMemory } from '../../state/machine-memory.ts';
+import { systemNames } from '../../state/names.ts';
+import { loadRules, saveRules } from '../../state/rules-file.ts';
+import { setHeaders } from '../../state/set-names.ts';
+import type { RuleTextSettings } from '../../syntax/rule-text.ts';
+import { readRules } from '../../syntax/rules-reader.ts';
+import { RulesError } from '../../syntax/save-format.ts';
+import { AssumedHost, namedInterfaces, placementOnAssumed } from '../../trace/assumed-host.ts';
+import type { InputPacket } from '../../trace/input.ts';
+import type { RuleTexts } from '../../trace/reporters/text.ts';
+import { type Placement, placementOn } from '../../trace/written.ts';
+import type { Io } from '../io.ts';
+import type { ReadInputs } from './inputs.ts';
+import type { TraceOptions } from './options.ts';
+
+/** A file of the machine that cannot be read: status 1. */
+export class LoadError extends Error {}
+
+/** The machine of a trace, ready to start. */
+export interface LoadedMachine {
+  host: Host;
+  placement: Placement;
+  /** Microseconds since the epoch: where packets without a time start. */
+  startClock: number;
+  ruleTexts: RuleTexts;
+  /** Called before each packet. */
+  before(input: InputPacket): void;
+  /** Switches the machine on; `first` is the time of its first packet. */
+  start(first: number): Machine;
+  /** Writes counters, sets and memory back to the state directory. */
+  commit(machine: Machine): void;
+}
+
+type Listeners = Pick<MachineOptions, 'observer' | 'collect' | 'queues'>;
+
+const DEFAULT_SEED = 1;
+
+/** Reads the machine: the files of the state directory, or those that stand in for them. Throws LoadError. */
+export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, listeners: Listeners): LoadedMachine {
+  const host = readHost(options, io) ?? assumeHost(read, io);
+  // Commands that come meanwhile wait until the counters are written back.
+  const unlock = options.commit ? lockDirectory(io.directory) : null;
+  const settings = { variant: io.variant, names: systemNames(), setByName: setHeaders(io.directory) };
+  const settings4: RuleTextSettings = { family: 4, ...settings };
+  const settings6: RuleTextSettings = { family: 6, ...settings };
+  const ruleset4 = rulesOf(options.rules, settings4, io);
+  const ruleset6 = rulesOf(options.rules6, settings6, io);
+  const memory = readMachineMemory(io.directory);
+  const clock = new SimulationClock();
+  const random = new RandomGenerator(options.seed ?? DEFAULT_SEED, options.seed === null ? memory?.random : undefined);
+  const loaded4 = loadRuleset(ruleset4, settings4);
+  const loaded6 = loadRuleset(ruleset6, settings6);
+  return {
+    host,
+    placement: host instanceof AssumedHost ? placementOnAssumed(host) : placementOn(host),
+    startClock: memory?.clock ?? 0,
+    ruleTexts: ruleTexts(ruleset4, ruleset6),
+    before(input) {
+      if (host instanceof AssumedHost) host.see(input);
+    },
+    start(first) {
+      const start = Number.isFinite(first) ? first : (memory?.clock ?? 0);
+      clock.now = start;
+      return createMachine({
+        host,
+        ruleset4: loaded4,
+        ruleset6: loaded6,
+        sets: NO_SETS,
+        variant: io.variant,
+        clock,
+        random,
+        memory: memory === null ? null : { ...memory, clock: Math.min(memory.clock, start) },
+        ...listeners,
+      });
+    },
+    commit(machine) {
+      machine.writeCounters();
+      storeCounters(loaded4, ruleset4);
+      storeCounters(loaded6, ruleset6);
+      saveRules(io.directory, ruleset4, settings4);
+      saveRules(io.directory, ruleset6, settings6);
+      writeMachineMemory(io.directory, machine.memory());
+      unlock?.();
+    },
+  };
+}
+
+const NO_SETS: MachineOptions['sets'] = {
+  has: () => false,
+  tester: () => () => false,
+  adder: () => () => undefined,
+  deleter: () => () => undefined,
+  mapper: () => () => undefined,
+};
+
+/** The text of a file that the command line names. */
+function readNamed(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new LoadError(`${file}: ${code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a directory' : code}`);
+  }
+}
+
+function readHost(options: TraceOptions, io: Io): Host | null {
+  const file = options.host ?? path.join(io.directory, 'host.yaml');
+  const text = options.host === null ? readStateFile(io.directory, 'host.yaml') : readNamed(options.host);
+  if (text === null) return null;
+  try {
+    return readHostYaml(utf8(text), file).host;
+  } catch (error) {
+    if (error instanceof HostFileError) throw new LoadError(error.message);
+    throw error;
+  }
+}
+
+/** Without a description the packets name the interfaces. */
+function assumeHost(read: ReadInputs, io: Io): Host {
+  const names = [
+    ...read.pcaps.map((option) => option.interface).filter((name) => name !== 'local'),
+    ...read.written.flatMap(({ line }) => namedInterfaces(line.kind === 'packet' ? line.packet : line.flow.first)),
+  ];
+  io.err(
+    'iptsim trace: no host.yaml: in= alone is for this machine, in= and out= is forwarded, out= alone is sent by it\n',
+  );
+  return new AssumedHost(names);
+}
+
+function rulesOf(file: string | null, settings: RuleTextSettings, io: Io): Ruleset {
+  if (file === null) return loadRules(io.directory, settings);
+  try {
+    return readRules(readNamed(file), settings);
+  } catch (error) {
+    if (error instanceof RulesError) throw new LoadError(`${file}:${error.line}: ${error.message}`);
+    throw error;
+  }
+}
+
+function ruleTexts(ruleset4: Ruleset, ruleset6: Ruleset): RuleTexts {
+  return {
+    rule(family, table, chain, rule) {
+      const ruleset = family === 4 ? ruleset4 : ruleset6;
+      return utf8(ruleset.tables.get(table)?.chains.get(chain)?.rules[rule - 1]?.text.trim() ?? '');
+    },
+  };
+}
+
+/** State files are read with one byte in each character. */
+function utf8(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}

@@ -1,0 +1,114 @@
+import { type QueueRange, queueListener } from '../../queue/listener.ts';
+import { openHandler } from '../../queue/open.ts';
+import type { InputPacket } from '../../trace/input.ts';
+import { mergeSources } from '../../trace/input.ts';
+import { jsonReporter } from '../../trace/reporters/json.ts';
+import { summaryLine } from '../../trace/reporters/summary.ts';
+import { textReporter } from '../../trace/reporters/text.ts';
+import { type Reporter, run } from '../../trace/run.ts';
+import type { Step } from '../../trace/steps.ts';
+import type { Io } from '../io.ts';
+import { openInputs, type ReadInputs } from './inputs.ts';
+import type { LoadedMachine } from './load.ts';
+import { loadMachine } from './load.ts';
+import type { TraceOptions } from './options.ts';
+import { palette } from './palette.ts';
+import { capturedDevices, pcapReporter } from './pcap-output.ts';
+import { progressLine } from './progress.ts';
+import { eventsReporter, kernelLogReporter } from './views.ts';
+
+const WIDTH = 80;
+
+/** Builds the machine, gives it all packets, reports, and writes the state back if asked to. */
+export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io): Promise<void> {
+  const started = process.hrtime.bigint();
+  const steps: Step[] = [];
+  const observed =
+    options.format === 'text' || options.format === 'events' || (options.format === 'json' && options.steps);
+  const ranges: QueueRange[] = [];
+  let number = 0;
+  try {
+    for (const queue of options.queues) ranges.push(await openHandler(queue, process.cwd()));
+    const loaded = loadMachine(options, read, io, {
+      observer: observed ? (step) => steps.push(step) : null,
+      collect: options.format !== 'summary' || options.writePcap !== null || hasFlows(read),
+      queues:
+        ranges.length === 0
+          ? null
+          : queueListener({ ranges, timeout: options.queueTimeout, timer: wallTimer, packetNumber: () => number }),
+    });
+    const { sources, notes, remarks } = openInputs(
+      read,
+      loaded.host,
+      loaded.placement,
+      options.at ?? loaded.startClock,
+    );
+    for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
+    const source = mergeSources(sources);
+    const machine = loaded.start(source.nextTime);
+    const reporters = reportersOf(options, loaded, steps, io);
+    const progress = io.stderrIsTerminal ? progressLine(io, started) : null;
+    const result = await run({
+      machine,
+      source,
+      reporters,
+      keepOriginals: options.format === 'text',
+      before: (input: InputPacket) => {
+        number++;
+        loaded.before(input);
+        steps.length = 0;
+      },
+      ...(progress === null ? {} : { progress: progress.show }),
+    });
+    progress?.clear();
+    if (notes.cut > 0) {
+      io.err(`iptsim trace: the capture kept only the beginning of ${notes.cut} packets (snap length)\n`);
+    }
+    if (options.format === 'summary') {
+      io.out(summaryLine(result, Number(process.hrtime.bigint() - started) / 1e9));
+    }
+    if (options.commit) loaded.commit(machine);
+  } finally {
+    await Promise.all(ranges.map(({ handler }) => handler.close?.()));
+  }
+}
+
+function hasFlows(read: ReadInputs): boolean {
+  return read.written.some(({ line }) => line.kind === 'flow');
+}
+
+function reportersOf(options: TraceOptions, loaded: LoadedMachine, steps: readonly Step[], io: Io): Reporter[] {
+  const reporters: Reporter[] = [];
+  if (options.writePcap !== null) reporters.push(pcapReporter(options.writePcap, capturedDevices(loaded.host.devices)));
+  switch (options.format) {
+    case 'json':
+      reporters.push(jsonReporter(io.out, options.steps ? steps : null));
+      break;
+    case 'text':
+      reporters.push(
+        textReporter({
+          write: io.out,
+          steps,
+          rules: loaded.ruleTexts,
+          palette: palette(options.color !== false && io.stdoutIsTerminal, io.env),
+          verbose: options.verbose,
+          width: WIDTH,
+        }),
+      );
+      break;
+    case 'events':
+      reporters.push(eventsReporter(io.out, steps));
+      break;
+    case 'kernel-log':
+      reporters.push(kernelLogReporter(io.out));
+      break;
+    case 'summary':
+      break;
+  }
+  return reporters;
+}
+
+function wallTimer(milliseconds: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, milliseconds);
+  return () => clearTimeout(timer);
+}
