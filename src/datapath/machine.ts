@@ -66,7 +66,16 @@ export function createMachine(options: MachineOptions): Machine {
   }
 
   let kernel: Kernel;
-  const services = machineServices(() => kernel, nat, options.sets, states);
+  const services = machineServices({
+    host,
+    conntrack,
+    nat,
+    sets: options.sets,
+    states,
+    clock,
+    random,
+    kernel: () => kernel,
+  });
   const reroute = (packet: Packet, at: HookState): boolean => routeLocal(kernel, packet, at.hook, true);
   const tracer: RuleTracer | null = options.variant === 'legacy' ? traceLines(services) : null;
   const programs: [LoadedRuleset, TableProgram[]][] = [];

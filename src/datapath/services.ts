@@ -1,28 +1,35 @@
+import type { Conntrack } from '../conntrack/service.ts';
 import type { Nat } from '../nat/service.ts';
+import type { RandomGenerator, SimulationClock } from './clock.ts';
 import { duplicate } from './duplicate.ts';
-import type { MachineServices, SetServices } from './environment.ts';
+import type { Host, MachineServices, SetServices } from './environment.ts';
 import { type Kernel, noteAnswer, sendFromKernel } from './kernel.ts';
 import { sendReset, sendUnreachable } from './reject.ts';
 import type { NamedStates } from './states.ts';
 
-/** What rules can have the machine do, over its parts. `kernel` is asked for when it is used: rules are compiled before it is complete. */
-export function machineServices(
-  kernel: () => Kernel,
-  nat: Nat,
-  sets: SetServices,
-  states: NamedStates,
-): MachineServices {
+/** What of the machine exists before its rules are compiled. */
+export interface ServiceParts {
+  host: Host;
+  conntrack: Conntrack;
+  nat: Nat;
+  sets: SetServices;
+  states: NamedStates;
+  clock: SimulationClock;
+  random: RandomGenerator;
+  /** The stack, once it is complete: packets only come then. */
+  kernel(): Kernel;
+}
+
+/** What rules can have the machine do, over its parts. */
+export function machineServices(parts: ServiceParts): MachineServices {
+  const { kernel, clock, random, states } = parts;
   return {
-    get host() {
-      return kernel().host;
-    },
-    get conntrack() {
-      return kernel().conntrack;
-    },
-    nat,
-    sets,
-    now: () => kernel().clock.now,
-    random: () => kernel().random.next(),
+    host: parts.host,
+    conntrack: parts.conntrack,
+    nat: parts.nat,
+    sets: parts.sets,
+    now: () => clock.now,
+    random: () => random.next(),
     sendReset(packet, at) {
       if (sendReset(kernel(), packet, at)) kernel().recorder.answered(packet);
     },
