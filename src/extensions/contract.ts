@@ -159,6 +159,8 @@ export interface RuleSite {
   /** Base chains from which the rule's chain can be reached. */
   hooks: ReadonlySet<Hook>;
   rule: RuleSpec;
+  /** Names of the rate estimators that RATEEST rules anywhere have made; absent where that is not known, then any is taken. */
+  rateEstimators?: ReadonlySet<string>;
 }
 
 /** The kernel's answer to a rule that it does not take, by errno name. */
