@@ -1,0 +1,114 @@
+import { randomFillSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { NameServices } from '../../extensions/contract.ts';
+import type { SetPlaces } from '../../ipset/index.ts';
+import { loadSets, placesOf, SetKernel, SetTextError, saveSets, setReferences } from '../../ipset/index.ts';
+import type { SetNames } from '../../ipset/syntax/session.ts';
+import { Tool } from '../../ipset/tool/tool.ts';
+import { readStateFile, StateError, writeStateFile } from '../../state/files.ts';
+import { lockDirectory } from '../../state/lock.ts';
+import { systemNames } from '../../state/names.ts';
+import type { Command, Io } from '../io.ts';
+
+/** `ipset save` text, and what no text has: places and `forceadd` (JSON). */
+export const SETS_FILE = 'ipsets';
+export const SET_PLACES_FILE = 'ipsets.json';
+
+/** Names as the set syntax wants them: IPv4 addresses have one word. */
+export function setNames(names: NameServices): SetNames {
+  return {
+    protocolByName: names.protocolByName,
+    protocolByNumber: names.protocolByNumber,
+    serviceByName: names.serviceByName,
+    hostByName: (name, family) =>
+      names.hostByName(name, family).map((words) => (family === 4 ? [words[0]] : [...words])),
+    hostByAddress: (address, family) =>
+      names.hostByAddress([address[0]!, address[1] ?? 0, address[2] ?? 0, address[3] ?? 0], family),
+  };
+}
+
+/** What is kept beside the sets' text. Throws StateError. */
+export function readSetPlaces(directory: string): SetPlaces {
+  const text = readStateFile(directory, SET_PLACES_FILE);
+  if (text === null || text.trim() === '') return {};
+  try {
+    return JSON.parse(text) as SetPlaces;
+  } catch {
+    throw new StateError(`${directory}/${SET_PLACES_FILE}: not JSON`);
+  }
+}
+
+/** Writes what is kept beside the sets' text; the caller holds the lock. Throws StateError. */
+export function writeSetPlaces(directory: string, places: SetPlaces | null): void {
+  const text = places === null ? '' : `${JSON.stringify(places)}\n`;
+  if ((readStateFile(directory, SET_PLACES_FILE) ?? '') !== text) writeStateFile(directory, SET_PLACES_FILE, text);
+}
+
+function loadKernel(directory: string, names: SetNames, io: Io): SetKernel {
+  let references: Map<string, number> | null = null;
+  const kernel = new SetKernel({
+    // Commands let no time pass: entries keep the seconds that they have left.
+    clock: { now: 0 },
+    random: () => randomFillSync(new Uint32Array(1))[0]!,
+    missingTypes: new Set((io.env['IPTSIM_IPSET_WITHOUT'] ?? '').split(/\s+/).filter((name) => name !== '')),
+    rulesUsing(name) {
+      if (references === null) {
+        references = new Map();
+        for (const file of ['rules.v4', 'rules.v6']) setReferences(readStateFile(directory, file) ?? '', references);
+      }
+      return references.get(name) ?? 0;
+    },
+  });
+  const text = readStateFile(directory, SETS_FILE);
+  if (text === null || text === '') return kernel;
+  try {
+    loadSets(kernel, text, names, readSetPlaces(directory));
+  } catch (error) {
+    if (!(error instanceof SetTextError)) throw error;
+    throw new StateError(`${directory}/${SETS_FILE}: line ${error.line}: ${error.message}`);
+  }
+  return kernel;
+}
+
+/** Commands that only read; anything not recognised is taken for one that writes. */
+const READING = /^(--)?(t|te|tes|test|l|li|lis|list|s|sa|sav|save|h|he|hel|help|v|ve|ver\w*)$|^-[TLSVvHh]$/;
+
+function readTextFile(path: string): string | null {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return null;
+  }
+}
+
+/** `ipset`: arguments, output and exit status of ipset 7.17, on the sets of the state directory. */
+export const ipset: Command = (_name, args, io) => {
+  const names = setNames(systemNames());
+  const command = args.find((word) => !/^-(-?[oqrsntf!]$|-?[a-z]{4,}$)/.test(word)) ?? '';
+  const release = READING.test(command) ? null : lockDirectory(io.directory);
+  try {
+    const kernel = loadKernel(io.directory, names, io);
+    const tool = new Tool(kernel, names, {
+      out: io.out,
+      err: io.err,
+      readStdin: io.readStdin,
+      readFile: readTextFile,
+      writeFile(path, text) {
+        try {
+          writeFileSync(path, text, 'latin1');
+          return true;
+        } catch {
+          return false;
+        }
+      },
+    });
+    const status = tool.run(args);
+    if (tool.changed) {
+      writeStateFile(io.directory, SETS_FILE, saveSets(kernel, names));
+      writeSetPlaces(io.directory, placesOf(kernel));
+    }
+    return status;
+  } finally {
+    release?.();
+  }
+};
