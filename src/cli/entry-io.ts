@@ -28,8 +28,8 @@ export function readInvocation(argv: readonly string[], env: NodeJS.ProcessEnv):
   const invocation: Invocation = {
     name: called,
     args: [],
-    directory: env['IPTSIM_DIR'] ?? '.iptsim',
-    color: env['NO_COLOR'] === undefined,
+    directory: env.IPTSIM_DIR ?? '.iptsim',
+    color: env.NO_COLOR === undefined,
     bare: false,
     error: null,
   };
@@ -116,8 +116,8 @@ export function processIo(invocation: Invocation): Io & { flush(): void } {
     pending = [];
     size = 0;
   };
-  const variant: Variant = env['IPTSIM_VARIANT'] === 'legacy' ? 'legacy' : 'nft';
-  const wanted = env['IPTSIM_HINTS'];
+  const variant: Variant = env.IPTSIM_VARIANT === 'legacy' ? 'legacy' : 'nft';
+  const wanted = env.IPTSIM_HINTS;
   return {
     out(text) {
       pending.push(text);
@@ -159,7 +159,7 @@ export async function runCommand(command: Command, invocation: Invocation): Prom
     process.exitCode = typeof result === 'number' ? result : await result;
   } catch (error) {
     const { message, stack } = error as Error;
-    io.err(`iptsim: ${process.env['IPTSIM_DEBUG'] === undefined ? message : stack}\n`);
+    io.err(`iptsim: ${process.env.IPTSIM_DEBUG === undefined ? message : stack}\n`);
     process.exitCode = 1;
   }
   io.flush();

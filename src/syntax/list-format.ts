@@ -52,7 +52,7 @@ export function formatHeader(chain: Chain, references: number, format: ListForma
   if (format.lineNumbers) text += 'num  ';
   if (format.verbose) text += format.exact ? '    pkts      bytes ' : ' pkts bytes ';
   text += 'target     prot opt';
-  if (format.verbose) text += ' in     out   ';
+  if (format.verbose) text += ' in     out    ';
   return `${text} source               destination         \n`;
 }
 

@@ -44,7 +44,7 @@ export function queueNft(line: CommandLine, transaction: NftTransaction, lineNum
       put((running, table) => flush(running, table, chain, verbose));
       break;
     case Cmd.newChain:
-      put((running, table) => newChain(running, table, chain as string));
+      put((_, table) => newChain(table, chain as string));
       break;
     case Cmd.deleteChain:
       put((running, table) => deleteChains(running, table, chain, verbose));
@@ -112,7 +112,8 @@ function zero(
   }
 }
 
-function flush(transaction: NftTransaction, table: NftTable, name: string | null, verbose: boolean): void {
+/** -F. */
+export function flush(transaction: NftTransaction, table: NftTable, name: string | null, verbose: boolean): void {
   if (name !== null || verbose) transaction.make(table, name);
   else if (!table.exists) return;
   const { draft } = table;
@@ -123,11 +124,18 @@ function flush(transaction: NftTransaction, table: NftTable, name: string | null
   }
 }
 
-/** -N. */
-export function newChain(_transaction: NftTransaction, table: NftTable, name: string): void {
+function newChain(table: NftTable, name: string): void {
   table.exists = true;
   if (table.draft.chain(name) !== undefined) throw new StepError('create-chain', 'EEXIST');
   table.draft.addChain(name);
+}
+
+/** `:CHAIN -` of a restore: made, or emptied if it is there. */
+export function restoreChain(table: NftTable, name: string): void {
+  table.exists = true;
+  const chain = table.draft.chain(name);
+  if (chain === undefined) table.draft.addChain(name);
+  else table.draft.flush(chain);
 }
 
 /** -P and `:CHAIN POLICY`; null counters keep those that are there. */
@@ -148,7 +156,13 @@ export function setPolicy(
   chain.bytes = counters.bytes;
 }
 
-function deleteChains(transaction: NftTransaction, table: NftTable, name: string | null, verbose: boolean): void {
+/** -X. */
+export function deleteChains(
+  transaction: NftTransaction,
+  table: NftTable,
+  name: string | null,
+  verbose: boolean,
+): void {
   const { draft } = table;
   const chains =
     name === null

@@ -1,0 +1,73 @@
+import { UsageError } from '../../extensions/contract.ts';
+import { type CommandLine, parseCommandLine } from '../../syntax/command-line.ts';
+import { EarlyExit } from '../../syntax/early-exit.ts';
+import { legacyErrorText, nftErrorText, StepError } from '../../syntax/errno.ts';
+import { runLegacy } from '../../syntax/legacy-commands.ts';
+import { queueNft } from '../../syntax/nft-commands.ts';
+import { BatchRefused, NftTransaction } from '../../syntax/nft-transaction.ts';
+import type { Session } from '../../syntax/session.ts';
+import type { Io } from '../io.ts';
+import type { FamilyName } from './family-name.ts';
+import { newSession, withRules } from './rules-session.ts';
+
+/** iptables and ip6tables of both variants. */
+export function iptables(name: FamilyName, args: readonly string[], io: Io): number {
+  const session = newSession(name, name.base, io);
+  try {
+    const line = parseCommandLine([name.base, ...args], 'filter', {
+      ...session,
+      program: name.base,
+      restore: false,
+      announced: new Set(),
+      setByName: session.setByName ?? (() => undefined),
+    });
+    // Legacy waits for ever without -w; nft knows no lock, here it waits its turn.
+    const wait = name.variant === 'legacy' && line.wait !== null && line.wait >= 0 ? line.wait : -1;
+    return withRules(session, { wait, io }, () => run(line, session));
+  } catch (error) {
+    return report(error, session, io, null);
+  }
+}
+
+function run(line: CommandLine, session: Session): number {
+  if (line.verbose > 1) session.warn('iptsim: the dump of kernel structures that -vv prints is not simulated\n');
+  if (session.variant === 'legacy') {
+    runLegacy(line, session);
+  } else {
+    const transaction = new NftTransaction(session);
+    queueNft(line, transaction, 0);
+    transaction.commit();
+  }
+  return 0;
+}
+
+/** Prints why a command ended and returns its status. `line` is that of a restore input. Passes on what is no refusal. */
+export function report(error: unknown, session: Session, io: Io, line: number | null): number {
+  const { program, version } = session;
+  if (error instanceof EarlyExit) {
+    io.out(error.stdout);
+    io.err(error.stderr);
+    return error.status;
+  }
+  if (error instanceof UsageError) {
+    let text = error.showProgram ? `${program} v${version}: ${error.message}\n` : '';
+    if (!error.showProgram && error.message !== '') text = `${error.message}\n`;
+    if (error.showTry) {
+      if (line !== null) text += `Error occurred at line: ${line}\n`;
+      text += `Try \`${program} -h' or '${program} --help' for more information.\n`;
+    }
+    io.err(text);
+    return error.status;
+  }
+  if (error instanceof BatchRefused) {
+    io.err(`${program} v${version}: ${error.message}\n`);
+    return 4;
+  }
+  if (error instanceof StepError) {
+    const word = session.variant === 'legacy' ? legacyErrorText : nftErrorText;
+    const dmesg = error.errno === 'EINVAL' ? " Run `dmesg' for more information." : '';
+    io.err(`${program}: ${word(error.step, error.errno)}.${dmesg}\n`);
+    return 1;
+  }
+  throw error;
+}
