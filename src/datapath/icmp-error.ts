@@ -6,7 +6,7 @@ import { Protocol } from '../packet/protocol.ts';
 import { tosOf } from '../packet/rewrite.ts';
 import { compose } from './compose.ts';
 import type { RouteAnswer } from './environment.ts';
-import { addressOf, type Kernel, localOut, noteAnswer, replyMark, usable } from './kernel.ts';
+import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from './kernel.ts';
 
 /** ICMP types that are errors: no error is ever sent about one of them. */
 const IS_ERROR = new Set([3, 4, 5, 11, 12]);
@@ -59,9 +59,7 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   answer.route = back;
   answer.outDevice = back.device;
   if (IS_ERROR.has(type)) kernel.conntrack.attach(answer, cause);
-  noteAnswer(kernel, `ICMP ${type}/${code}`);
-  localOut(kernel, answer);
-  return true;
+  return sendFromIcmp(kernel, answer, `ICMP ${type}/${code}`);
 }
 
 /** The address from which the machine speaks over a route; null if it has none. */
@@ -119,9 +117,7 @@ export function sendIcmpv6Error(kernel: Kernel, cause: Packet, type: number, cod
   answer.route = back;
   answer.outDevice = back.device;
   if (isIcmpv6Error(type)) kernel.conntrack.attach(answer, cause);
-  noteAnswer(kernel, `ICMPv6 ${type}/${code}`);
-  localOut(kernel, answer);
-  return true;
+  return sendFromIcmp(kernel, answer, `ICMPv6 ${type}/${code}`);
 }
 
 /** No error about an ICMPv6 error, or about what is too short to tell (`is_ineligible`). */

@@ -27,6 +27,8 @@ export interface Kernel {
   readonly loopback: Device;
   /** What was sent to the machine itself over `lo` and is received when the current packet is done (netif_rx). */
   readonly backlog: Packet[];
+  /** While the kernel's ICMP socket of a family sends: nothing else can be sent by it meanwhile (icmp_xmit_lock). */
+  readonly icmpBusy: Record<Family, boolean>;
   /** Every packet that may hold a connection which was never confirmed. */
   readonly held: Packet[];
 }
@@ -89,6 +91,18 @@ export function localOut(kernel: Kernel, packet: Packet): void {
   packet.time = kernel.clock.real;
   if (packet.kernelMade || packet.isCopy) kernel.held.push(packet);
   kernel.runner.run(packet, Hook.output, null, packet.route!.device, Stage.output);
+}
+
+/** Sends an ICMP answer, already routed; false, and nothing is sent, while another one of the family is on its way out. */
+export function sendFromIcmp(kernel: Kernel, answer: Packet, text: string): boolean {
+  const { icmpBusy } = kernel;
+  const { family } = answer;
+  if (icmpBusy[family]) return false;
+  icmpBusy[family] = true;
+  noteAnswer(kernel, text);
+  localOut(kernel, answer);
+  icmpBusy[family] = false;
+  return true;
 }
 
 /** Routes and sends a packet that the machine makes itself; silent if there is no route. */

@@ -136,6 +136,7 @@ export function createMachine(options: MachineOptions): Machine {
     errorLimiter,
     loopback,
     backlog: [],
+    icmpBusy: { 4: false, 6: false },
     held: [],
   };
   return new SimulatedMachine(kernel, programs, states, memory !== null);

@@ -6,7 +6,7 @@ import { tosOf } from '../../packet/rewrite.ts';
 import { compose, segment } from '../compose.ts';
 import type { SocketAnswer } from '../environment.ts';
 import { sendIcmpError, sourceFor } from '../icmp-error.ts';
-import { addressOf, type Kernel, localOut, noteAnswer, replyMark, sendFromKernel, usable } from '../kernel.ts';
+import { addressOf, type Kernel, noteAnswer, replyMark, sendFromIcmp, sendFromKernel, usable } from '../kernel.ts';
 import { resetFor } from '../reject.ts';
 
 const UNREACHABLE = 3;
@@ -85,8 +85,7 @@ function receiveIcmp(kernel: Kernel, packet: Packet): void {
   answer.mark = mark;
   answer.route = back;
   answer.outDevice = back.device;
-  noteAnswer(kernel, type === ECHO ? 'ICMP echo reply' : 'ICMP timestamp reply');
-  localOut(kernel, answer);
+  sendFromIcmp(kernel, answer, type === ECHO ? 'ICMP echo reply' : 'ICMP timestamp reply');
 }
 
 /** tcp_v4_rcv: SYN+ACK from an open port, RST from others. */

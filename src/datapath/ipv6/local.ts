@@ -6,7 +6,7 @@ import { tosOf } from '../../packet/rewrite.ts';
 import { compose } from '../compose.ts';
 import { sendIcmpv6Error, sourceFor } from '../icmp-error.ts';
 import { answerSegment, datagramIsRight, socketFor } from '../ipv4/local.ts';
-import { addressOf, type Kernel, localOut, noteAnswer, replyMark, usable } from '../kernel.ts';
+import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from '../kernel.ts';
 
 const UNREACHABLE = 1;
 const PORT_UNREACHABLE = 4;
@@ -109,8 +109,7 @@ function receiveIcmpv6(kernel: Kernel, packet: Packet): void {
   answer.mark = mark;
   answer.route = back;
   answer.outDevice = back.device;
-  noteAnswer(kernel, 'ICMPv6 echo reply');
-  localOut(kernel, answer);
+  sendFromIcmp(kernel, answer, 'ICMPv6 echo reply');
 }
 
 /** tcp_v6_rcv. */
