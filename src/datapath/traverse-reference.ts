@@ -136,12 +136,34 @@ function failedMatch(
   return null;
 }
 
-/** `table:chain:what:number` of a TRACE line (trace_packet); an unconditional plain verdict looks to the kernel like the end of its chain. */
+/**
+ * `table:chain:what:number` of a TRACE line (get_chainname_rulenum). The kernel takes an unconditional rule with a plain verdict for the end of its
+ * chain: `-A FORWARD -j ACCEPT` shows as policy, `-j RETURN` in a chain of the user as return.
+ */
 function traceComment(program: TableProgram, slot: number): string {
   const chain = program.chainOf[slot]!;
   const rule = program.rules[slot]!;
-  if (rule !== null) return `${program.name}:${chain}:rule:${program.numberOf[slot]}`;
-  const number = (program.numberOf[slot - 1] ?? 0) + 1;
-  const inChain = program.chainOf[slot - 1] === chain ? number : 1;
-  return `${program.name}:${chain}:${program.action[slot] === Action.policy ? 'policy' : 'return'}:${inChain}`;
+  const previous = slot > 0 && program.chainOf[slot - 1] === chain ? program.numberOf[slot - 1]! : 0;
+  const number = rule === null ? previous + 1 : program.numberOf[slot]!;
+  const ends = rule === null || (rule.spec.target.kind === 'verdict' && isUnconditional(rule.spec));
+  const what = ends ? (isBaseChain(program, slot) ? 'policy' : 'return') : 'rule';
+  return `${program.name}:${chain}:${what}:${number}`;
+}
+
+function isBaseChain(program: TableProgram, slot: number): boolean {
+  let end = slot;
+  while (program.rules[end] !== null) end++;
+  return program.action[end] === Action.policy;
+}
+
+function isUnconditional(spec: RuleSpec): boolean {
+  return (
+    spec.source === null &&
+    spec.destination === null &&
+    spec.inInterface === null &&
+    spec.outInterface === null &&
+    spec.protocol === 0 &&
+    spec.fragment === null &&
+    spec.matches.length === 0
+  );
 }
