@@ -8,7 +8,7 @@ import { Packet } from '../packet/packet.ts';
 import { formatLogLine, TRACE_FLAGS } from '../trace/reporters/kernel-log/line.ts';
 import { LearnedMacs } from './bridge/learning.ts';
 import { finishBridgeForward, finishBridgeInput, finishBridgeTransmit } from './bridge/receive.ts';
-import { FragmentQueues } from './defragment.ts';
+import { expireFragments, FragmentQueues } from './defragment.ts';
 import type { MachineServices } from './environment.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import { hookFunctions, type TableRunner } from './hook-functions.ts';
@@ -232,9 +232,8 @@ class SimulatedMachine implements Machine {
 
   #begin(time: number): void {
     this.advance(time);
-    const { recorder, fragments } = this.#kernel;
-    recorder.begin();
-    fragments.expire(recorder);
+    this.#kernel.recorder.begin();
+    expireFragments(this.#kernel);
   }
 
   #end(): Outcome {

@@ -2,7 +2,7 @@
  * Putting fragments together: `ip_defrag` (net/ipv4/ip_fragment.c), `nf_ct_frag6_gather` (net/ipv6/netfilter/nf_conntrack_reasm.c) for
  * connection tracking and `ipv6_frag_rcv` (net/ipv6/reassembly.c) for what is delivered to this machine.
  */
-import { readUint16, readUint32, writeUint16 } from './bytes.ts';
+import { fromHex, readUint16, readUint32, toHex, writeUint16 } from './bytes.ts';
 import { internetChecksum } from './checksum.ts';
 import { decode, extensionHeaderLength, isExtensionHeader } from './decode.ts';
 import type { Family } from './family.ts';
@@ -74,7 +74,7 @@ export interface ReassemblyMemory {
 interface StoredRun {
   start: number;
   end: number;
-  fragments: { bytes: number[]; payload: number; start: number; end: number }[];
+  fragments: { bytes: string; payload: number; start: number; end: number }[];
 }
 
 const MAXIMUM = 65535;
@@ -324,7 +324,7 @@ export class Reassembly {
           ...queue,
           runs: queue.runs.map((run) => ({
             ...run,
-            fragments: run.fragments.map((fragment) => ({ ...fragment, bytes: [...fragment.bytes] })),
+            fragments: run.fragments.map((fragment) => ({ ...fragment, bytes: toHex(fragment.bytes) })),
           })),
         },
       ]),
@@ -338,7 +338,10 @@ export class Reassembly {
         ...stored,
         runs: stored.runs.map((run) => ({
           ...run,
-          fragments: run.fragments.map((fragment) => ({ ...fragment, bytes: Uint8Array.from(fragment.bytes) })),
+          fragments: run.fragments.map((fragment) => ({
+            ...fragment,
+            bytes: fromHex(fragment.bytes) ?? new Uint8Array(0),
+          })),
         })),
       };
       this.#queues.set(key, queue);

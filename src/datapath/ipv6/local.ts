@@ -19,7 +19,11 @@ const ECHO_REPLY = 129;
 /** INPUT is done: extension headers, fragments, then the sockets and protocols of this machine (ip6_protocol_deliver_rcu). */
 export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
   if (packet.fragmentHeader !== 0) {
-    if (!kernel.fragments.reassemble(packet, 'local', kernel.recorder)) return;
+    if (!kernel.fragments.reassemble(packet, 'local', kernel.recorder)) {
+      const problem = kernel.fragments.parameterProblem;
+      if (problem !== null) sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, problem.code, problem.pointer);
+      return;
+    }
   }
   const nextHeaderAt = walkHeaders(kernel, packet);
   if (nextHeaderAt < 0) return;
