@@ -99,7 +99,9 @@ export class HashTable {
       for (const n of this.regionElements) total += n;
       return total;
     }
-    this.forEach(() => total++);
+    this.forEach(() => {
+      total++;
+    });
     return total;
   }
 

@@ -81,7 +81,7 @@ export class SetKernel implements SetDirectory {
       const same = exist && clash.typeName === set.typeName && clash.family === set.family && set.sameAs(clash);
       return same ? 0 : SetError.exists;
     }
-    let slot = place >= 0 && !this.slots[place] ? place : this.slots.findIndex((other) => other === null);
+    let slot = place >= 0 && !this.slots[place] ? place : this.slots.indexOf(null);
     if (slot < 0) slot = this.slots.length;
     if (slot >= MAX_SETS) return SetError.maxSets;
     while (this.slots.length <= slot) this.slots.push(null);
@@ -162,7 +162,7 @@ export class SetKernel implements SetDirectory {
     }
     const isNomatch = (set.features & Feature.nomatch) !== 0;
     if (test.returnNomatch && isNomatch && (found > 0 || found === -SetError.notEmpty)) found = -found;
-    return found < 0 ? 0 : found;
+    return Math.max(0, found);
   }
 
   addPacket(set: IpSet, packet: Packet, at: HookState, change: PacketChange): number {

@@ -10,6 +10,7 @@ import { NFLOG } from './NFLOG.ts';
 import { NFQUEUE } from './NFQUEUE.ts';
 import { REDIRECT } from './REDIRECT.ts';
 import { REJECT } from './REJECT.ts';
+import { SET } from './SET.ts';
 import { SNAT } from './SNAT.ts';
 
 /** All target extensions, one line each. */
@@ -26,5 +27,6 @@ export const targets: readonly TargetExtension[] = [
   NOTRACK,
   REDIRECT,
   REJECT,
+  SET,
   SNAT,
 ];
