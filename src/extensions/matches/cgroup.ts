@@ -1,0 +1,76 @@
+import { Hook } from '../../datapath/hooks.ts';
+import { defineMatch } from '../contract.ts';
+import { not, saveString } from '../words.ts';
+
+/** `struct xt_cgroup_info_v2`. */
+interface CgroupMatch {
+  path: string | null;
+  invertPath: boolean;
+  classId: number | null;
+  invertClassId: boolean;
+}
+
+/** XT_CGROUP_PATH_MAX, less the final zero byte. */
+const MAX_PATH = 511;
+
+function isWithin(cgroup: string, path: string): boolean {
+  const root = path.replace(/^\/+|\/+$/g, '');
+  const own = cgroup.replace(/^\/+|\/+$/g, '');
+  return root === '' || own === root || own.startsWith(`${root}/`);
+}
+
+const HELP = `cgroup match options:
+[!] --path path                 Recursively match path relative to cgroup2 root
+[!] --cgroup classid            Match cgroup classid, can't be used with --path
+`;
+
+export const cgroup = defineMatch<CgroupMatch>({
+  name: 'cgroup',
+  families: [4, 6],
+  options: [
+    { name: 'path', type: 'string', invert: true },
+    { name: 'cgroup', type: 'uint32', invert: true },
+  ],
+  init: () => ({ path: null, invertPath: false, classId: null, invertClassId: false }),
+  parse(data, option) {
+    if (option.name === 'path') {
+      data.path = option.text.slice(0, MAX_PATH);
+      data.invertPath = option.invert;
+    } else {
+      data.classId = option.number;
+      data.invertClassId = option.invert;
+    }
+  },
+  save(data) {
+    let text = '';
+    if (data.path !== null) text += `${not(data.invertPath)} --path${saveString(data.path)}`;
+    if (data.classId !== null) text += `${not(data.invertClassId)} --cgroup ${data.classId}`;
+    return text;
+  },
+  print(data) {
+    let text = ' cgroup';
+    if (data.path !== null) text += ` ${data.invertPath ? '! ' : ''}${data.path}`;
+    if (data.classId !== null) text += ` ${data.invertClassId ? '! ' : ''}${data.classId}`;
+    return text;
+  },
+  help: () => HELP,
+  check(data, { hooks }) {
+    if ((data.path === null) === (data.classId === null)) return 'EINVAL';
+    return hooks.has(Hook.prerouting) || hooks.has(Hook.forward) ? 'EINVAL' : null;
+  },
+  explain: (data) =>
+    data.path !== null
+      ? `the local process is ${data.invertPath ? 'not ' : ''}within the control group ${data.path}`
+      : `the local process has ${data.invertClassId ? 'not ' : ''}the net_cls class ${data.classId}`,
+  unknown: () =>
+    'control groups are known only from what the packet or the socket is said to belong to; a path is not looked for',
+  pure: true,
+  // `cgroup_mt_v2` (net/netfilter/xt_cgroup.c)
+  compile({ path, invertPath, classId, invertClassId }) {
+    return ({ owner }) => {
+      if (owner === null) return false;
+      if (path !== null) return isWithin(owner.cgroup ?? '/', path) !== invertPath;
+      return ((owner.classId ?? 0) === classId) !== invertClassId;
+    };
+  },
+});
