@@ -8,19 +8,22 @@ export interface RestoreLine {
   words: string[];
 }
 
-/**
- * Cuts a rule line as iptables-restore does (`tokenize_rule_counters`, then words). `before` is how many words stand
- * before those of the line. Throws UsageError with the text of the real tool.
- */
-export function cutRestoreLine(line: string, number: number, before: number): RestoreLine {
-  if (line.charCodeAt(0) !== 91) return { counters: null, words: splitWords(line, before) };
+/** Takes the counters off a rule line (`tokenize_rule_counters`). Throws UsageError with the text of the real tool. */
+export function splitCounters(line: string, number: number): { counters: RestoreLine['counters']; rest: string } {
+  if (line.charCodeAt(0) !== 91) return { counters: null, rest: line };
   const close = line.indexOf(']');
   if (close < 0) throw new UsageError(`Bad line ${number}: need ]`);
-  const [packets, rest] = token(line.slice(1), ':');
+  const [packets, after] = token(line.slice(1), ':');
   if (packets === null) throw new UsageError(`Bad line ${number}: need :`);
-  const [bytes] = token(rest, ']');
+  const [bytes] = token(after, ']');
   if (bytes === null) throw new UsageError(`Bad line ${number}: need ]`);
-  return { counters: [packets, bytes], words: splitWords(line.slice(close + 1), before + 3) };
+  return { counters: [packets, bytes], rest: line.slice(close + 1) };
+}
+
+/** Counters and words of a rule line. `before` is how many words stand before those of the line. Throws UsageError. */
+export function cutRestoreLine(line: string, number: number, before: number): RestoreLine {
+  const { counters, rest } = splitCounters(line, number);
+  return { counters, words: splitWords(rest, counters === null ? before : before + 3) };
 }
 
 /** `strtok`: the text up to a separator, leading separators left out, and what follows. */

@@ -27,37 +27,47 @@ export function splitWords(line: string, already = 0): string[] {
     }
     return words;
   }
+  for (const { word } of splitQuotedWords(line)) pushWord(words, word, already);
+  return words;
+}
+
+/** A word, and whether quotes ended it. */
+export interface QuotedWord {
+  word: string;
+  quoted: boolean;
+}
+
+/** As splitWords, telling which words were quoted. */
+export function splitQuotedWords(line: string): QuotedWord[] {
+  const words: QuotedWord[] = [];
   let word = '';
-  let quoted = false;
+  let open = false;
   let escaped = false;
   for (const character of line) {
-    if (quoted) {
+    if (open) {
       if (escaped) {
         word += character;
         escaped = false;
-        continue;
-      }
-      if (character === '\\') {
+      } else if (character === '\\') {
         escaped = true;
-        continue;
-      }
-      if (character !== '"') {
+      } else if (character === '"') {
+        // The end of the quotes ends the word too, even an empty one.
+        open = false;
+        words.push({ word, quoted: true });
+        word = '';
+      } else {
         word += character;
-        continue;
       }
-      // The end of the quotes ends the word too, even an empty one.
-      quoted = false;
-      pushWord(words, word, already);
+    } else if (character === '"') {
+      open = true;
+    } else if (character === ' ' || character === '\t' || character === '\n') {
+      if (word !== '') words.push({ word, quoted: false });
       word = '';
-      continue;
+    } else {
+      word += character;
     }
-    if (character === '"') quoted = true;
-    else if (character === ' ' || character === '\t' || character === '\n') {
-      if (word !== '') pushWord(words, word, already);
-      word = '';
-    } else word += character;
   }
-  if (word !== '') pushWord(words, word, already);
+  if (word !== '') words.push({ word, quoted: false });
   return words;
 }
 
