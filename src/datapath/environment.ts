@@ -154,6 +154,8 @@ export interface ConntrackTemplate {
   timeoutPolicy?: string;
   eventMask?: number;
   expectedEventMask?: number;
+  /** SYNPROXY's SYN to the server: its connection shifts sequence numbers and time stamps. */
+  synproxy?: boolean;
 }
 
 /** Connection tracking as matches and targets see it. Implemented in conntrack/. */
