@@ -1,0 +1,24 @@
+import { Verdict } from '../../datapath/verdicts.ts';
+import { defineTarget } from '../contract.ts';
+import { MANGLE, refusePlacement } from './placement.ts';
+
+const HELP = `CHECKSUM target options
+  --checksum-fill			Fill in packet checksum.
+`;
+
+export const CHECKSUM = defineTarget<{ fill: boolean }>({
+  name: 'CHECKSUM',
+  families: [4, 6],
+  options: [{ name: 'checksum-fill', type: 'none', mandatory: true }],
+  init: () => ({ fill: false }),
+  parse(data) {
+    data.fill = true;
+  },
+  save: ({ fill }) => (fill ? ' --checksum-fill' : ''),
+  print: ({ fill }) => (fill ? ' CHECKSUM fill' : ' CHECKSUM'),
+  help: () => HELP,
+  check: (_, site) => refusePlacement(site, MANGLE),
+  explain: () => 'a checksum that was left to the hardware is filled in',
+  // Only packets whose checksum is left to the hardware are touched; those of a simulation have theirs.
+  compile: () => () => Verdict.next,
+});

@@ -1,0 +1,3 @@
+import { prefixTranslationTarget } from './prefix-translation.ts';
+
+export const SNPT = prefixTranslationTarget('SNPT');

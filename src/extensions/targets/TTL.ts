@@ -1,0 +1,3 @@
+import { timeToLiveTarget } from './time-to-live.ts';
+
+export const TTL = timeToLiveTarget('TTL', 4);
