@@ -201,7 +201,19 @@ class SimulatedHost implements Host, InputHost {
     flow.destinationPort = query.destinationPort ?? 0;
     const device = query.outDevice ?? null;
     const result = query.family === 4 ? this.lookup4(flow, device) : this.lookup6(flow, device);
-    const answer = this.answerOf(result, output);
+    let answer = this.answerOf(result, output);
+    // Bound to a device and without a route, the destination is taken to be on its link.
+    if (output && device !== null && query.family === 4 && (answer.device === null || answer.type === 'none')) {
+      const source = selectSource4(this.devices, device, null, Scope.link);
+      answer = {
+        ...noRoute(),
+        type: 'unicast',
+        device,
+        preferredSource: source,
+        mtu: device.mtu,
+        text: `dev ${device.name}`,
+      };
+    }
     // A limited broadcast or a multicast group goes out over what the unicast route says.
     if (output && query.family === 4 && answer.type === 'unicast') {
       const destination = query.destination[0];
