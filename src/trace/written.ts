@@ -61,10 +61,18 @@ export function writtenSources(
   start: number,
 ): PacketSource[] {
   const chains: WrittenItem[][] = [];
+  // Where the chain at hand has got to; a flow's end is not known beforehand.
+  let reached = Number.NaN;
   for (const item of items) {
     const time = firstPacket(item.line).time;
-    if (chains.length === 0 || (time !== undefined && 'at' in time)) chains.push([]);
+    const at = time !== undefined && 'at' in time ? time.at : null;
+    if (chains.length === 0 || (at !== null && !(at >= reached))) {
+      chains.push([]);
+      reached = start - SPACING;
+    }
     chains.at(-1)!.push(item);
+    if (item.line.kind === 'flow') reached = Number.NaN;
+    else reached = at ?? reached + (time !== undefined && 'after' in time ? time.after : SPACING);
   }
   return chains.map((chain) => new WrittenSource(chain, host, placement, start));
 }

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { fileSource, peek } from '../../capture/files.ts';
 import { isCapture, openCapture } from '../../capture/reader.ts';
 import { type ByteSource, CaptureError } from '../../capture/source.ts';
-import { parseTcpdump } from '../../capture/tcpdump.ts';
+import { isTcpdumpText, parseTcpdump } from '../../capture/tcpdump.ts';
 import type { Host } from '../../datapath/environment.ts';
 import type { Device } from '../../host/device.ts';
 import { NotationError, nearest } from '../../packet/notation/error.ts';
@@ -77,24 +77,36 @@ function readFileInput(name: string, read: ReadInputs): void {
   }
   const text = new TextDecoder().decode(readAll(opened.source));
   try {
-    if (looksLikeTcpdump(text)) {
-      const { items, remarks } = parseTcpdump(text);
-      read.written.push(...items);
-      read.remarks.push(...remarks.map((remark) => `${shown}: ${remark}`));
-    } else read.written.push(...parsePacketList(text, shown));
+    if (isTcpdumpText(text)) takeTcpdump(text, shown, read);
+    else read.written.push(...parsePacketList(text, shown));
   } catch (error) {
     if (error instanceof NotationError) throw new InputError(error.message);
     throw error;
   }
 }
 
-/** tcpdump's lines have the protocol between the time and the addresses. */
-function looksLikeTcpdump(text: string): boolean {
-  return (
-    /^(?:\S.*? )?(?:IP6?|ARP),? .*$/m.test(text) &&
-    / > .*: |\bARP, /.test(text) &&
-    !/^\s*(packets:|\[|\{|- )/m.test(text)
-  );
+/**
+ * Packets that tcpdump printed: of `-i any` those that came in, with their interface. What went out is what the machine is to decide anew.
+ */
+function takeTcpdump(text: string, name: string, read: ReadInputs): void {
+  const { packets, skipped } = parseTcpdump(text);
+  let outgoing = 0;
+  for (const { packet, interface: device, direction, time, line } of packets) {
+    if (direction === 'Out') {
+      outgoing++;
+      continue;
+    }
+    if (device !== null) packet.in = device;
+    if (direction === 'P') packet.packetType = 'otherhost';
+    if (time !== null) packet.time = { at: time };
+    read.written.push({ line: { kind: 'packet', packet }, label: `${name}:${line}` });
+  }
+  if (outgoing > 0) read.remarks.push(`${name}: ${outgoing} outgoing packets are left out`);
+  if (skipped.length > 0) {
+    const [first] = skipped;
+    const others = skipped.length > 1 ? `, and ${skipped.length - 1} more` : '';
+    read.remarks.push(`${name}: line ${first!.line} is left out: ${first!.reason}${others}`);
+  }
 }
 
 function readAll(source: ByteSource): Uint8Array {

@@ -6,13 +6,14 @@ import { loadRuleset, storeCounters } from '../../datapath/load.ts';
 import { createMachine } from '../../datapath/machine.ts';
 import type { Machine, MachineOptions } from '../../datapath/machine-contract.ts';
 import { HostFileError, readHostYaml } from '../../host/yaml.ts';
+import type { SetSource, TraceSets } from '../../ipset/index.ts';
+import { createSets, readSetHeaders, SetTextError } from '../../ipset/index.ts';
 import type { Ruleset } from '../../ruleset/ruleset.ts';
-import { readStateFile } from '../../state/files.ts';
+import { readStateFile, writeStateFile } from '../../state/files.ts';
 import { lockDirectory } from '../../state/lock.ts';
 import { readMachineMemory, writeMachineMemory } from '../../state/machine-memory.ts';
 import { systemNames } from '../../state/names.ts';
 import { loadRules, saveRules } from '../../state/rules-file.ts';
-import { setHeaders } from '../../state/set-names.ts';
 import type { RuleTextSettings } from '../../syntax/rule-text.ts';
 import { readRules } from '../../syntax/rules-reader.ts';
 import { RulesError } from '../../syntax/save-format.ts';
@@ -20,6 +21,7 @@ import { AssumedHost, namedInterfaces, placementOnAssumed } from '../../trace/as
 import type { InputPacket } from '../../trace/input.ts';
 import type { RuleTexts } from '../../trace/reporters/text.ts';
 import { type Placement, placementOn } from '../../trace/written.ts';
+import { readSetPlaces, SETS_FILE, setNames, writeSetPlaces } from '../commands/ipset.ts';
 import type { Io } from '../io.ts';
 import type { ReadInputs } from './inputs.ts';
 import type { TraceOptions } from './options.ts';
@@ -51,7 +53,9 @@ export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, lis
   const host = readHost(options, io) ?? assumeHost(read, io);
   // Commands that come meanwhile wait until the counters are written back.
   const unlock = options.commit ? lockDirectory(io.directory) : null;
-  const settings = { variant: io.variant, names: systemNames(), setByName: setHeaders(io.directory) };
+  const names = systemNames();
+  const setText = options.sets === null ? (readStateFile(io.directory, SETS_FILE) ?? '') : readNamed(options.sets);
+  const settings = { variant: io.variant, names, setByName: headersOf(setText) };
   const settings4: RuleTextSettings = { family: 4, ...settings };
   const settings6: RuleTextSettings = { family: 6, ...settings };
   const ruleset4 = rulesOf(options.rules, settings4, io);
@@ -61,6 +65,7 @@ export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, lis
   const random = new RandomGenerator(options.seed ?? DEFAULT_SEED, options.seed === null ? memory?.random : undefined);
   const loaded4 = loadRuleset(ruleset4, settings4);
   const loaded6 = loadRuleset(ruleset6, settings6);
+  let sets: TraceSets;
   return {
     host,
     placement: host instanceof AssumedHost ? placementOnAssumed(host) : placementOn(host),
@@ -71,12 +76,14 @@ export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, lis
     },
     start(first) {
       const start = Number.isFinite(first) ? first : (memory?.clock ?? 0);
-      clock.now = start;
+      // Timers count by the machine's own clock, which goes on where it was committed.
+      clock.now = memory?.uptime ?? start;
+      sets = loadSetsOf(options, setText, io, { names: setNames(names), clock, random: () => random.next() });
       return createMachine({
         host,
         ruleset4: loaded4,
         ruleset6: loaded6,
-        sets: NO_SETS,
+        sets,
         variant: io.variant,
         clock,
         random,
@@ -90,19 +97,38 @@ export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, lis
       storeCounters(loaded6, ruleset6);
       saveRules(io.directory, ruleset4, settings4);
       saveRules(io.directory, ruleset6, settings6);
+      if (setText !== '') {
+        writeStateFile(io.directory, SETS_FILE, sets.toText());
+        writeSetPlaces(io.directory, sets.places());
+      }
       writeMachineMemory(io.directory, machine.memory());
       unlock?.();
     },
   };
 }
 
-const NO_SETS: MachineOptions['sets'] = {
-  has: () => false,
-  tester: () => () => false,
-  adder: () => () => undefined,
-  deleter: () => () => undefined,
-  mapper: () => () => undefined,
-};
+function loadSetsOf(
+  options: TraceOptions,
+  text: string,
+  io: Io,
+  source: Pick<SetSource, 'names' | 'clock' | 'random'>,
+): TraceSets {
+  try {
+    const places = options.sets === null ? readSetPlaces(io.directory) : {};
+    return createSets({ text, places, ...source });
+  } catch (error) {
+    if (!(error instanceof SetTextError)) throw error;
+    throw new LoadError(`${options.sets ?? path.join(io.directory, SETS_FILE)}:${error.line}: ${error.message}`);
+  }
+}
+
+/** What rules may know of the sets. */
+function headersOf(text: string): NonNullable<RuleTextSettings['setByName']> {
+  const headers = new Map(
+    readSetHeaders(text).map(({ name, dimension, family }) => [name, { name, dimension, family }]),
+  );
+  return (name) => headers.get(name);
+}
 
 /** The text of a file that the command line names. */
 function readNamed(file: string): string {
