@@ -102,6 +102,8 @@ export function sendIcmpv6Error(kernel: Kernel, cause: Packet, type: number, cod
     ...(local && cause.packetType === PacketType.host ? { source: addressOf(cause.dst) } : {}),
     mark,
     protocol: Protocol.icmpv6,
+    // Link-local addresses mean the link that the packet came over.
+    ...((from[0]! & 0xffc00000) >>> 0 === 0xfe800000 ? { outDevice: cause.inDevice } : {}),
   });
   if (!usable(back)) return false;
   const source = local && cause.packetType === PacketType.host ? cause.dst : sourceFor(kernel, 6, back, from);

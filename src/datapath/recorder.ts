@@ -109,8 +109,13 @@ export class Recorder {
     this.observer?.({ kind: 'emitted', packet: picture(packet), device: device.name });
   }
 
-  delivered(packet: Packet): void {
+  /** It came through to the machine's own stack, but nothing there takes its protocol. */
+  reached(packet: Packet): void {
     if (isInput(packet)) this.#passed('delivered');
+  }
+
+  delivered(packet: Packet): void {
+    this.reached(packet);
     if (this.collect) this.outcome.delivered.push({ family: packet.family, bytes: packet.bytes });
     this.observer?.({ kind: 'delivered', packet: picture(packet) });
   }

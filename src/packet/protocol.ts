@@ -19,4 +19,5 @@ export const Protocol = {
   mobility: 135,
   sctp: 132,
   udplite: 136,
+  raw: 255,
 } as const;

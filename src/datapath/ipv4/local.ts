@@ -23,21 +23,28 @@ const ACK = 16;
 
 /** INPUT is done: to the sockets and protocols of this machine, which may answer (ip_local_deliver_finish). */
 export function receiveLocalIpv4(kernel: Kernel, packet: Packet): void {
-  kernel.recorder.delivered(packet);
+  const { recorder } = kernel;
   switch (packet.protocol) {
     case Protocol.icmp:
+      recorder.delivered(packet);
       receiveIcmp(kernel, packet);
       break;
-    case Protocol.igmp:
-      break;
     case Protocol.tcp:
+      recorder.delivered(packet);
       receiveTcp(kernel, packet);
       break;
     case Protocol.udp:
     case Protocol.udplite:
+      recorder.delivered(packet);
       receiveUdp(kernel, packet);
       break;
+    case Protocol.igmp:
+    case Protocol.raw:
+      // `raw` belongs to the socket by which processes send packets with headers of their own.
+      recorder.delivered(packet);
+      break;
     default:
+      recorder.reached(packet);
       sendIcmpError(kernel, packet, UNREACHABLE, PROTOCOL_UNREACHABLE);
   }
 }

@@ -27,22 +27,27 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
   }
   const nextHeaderAt = walkHeaders(kernel, packet);
   if (nextHeaderAt < 0) return;
-  kernel.recorder.delivered(packet);
+  const { recorder } = kernel;
   switch (packet.protocol) {
     case Protocol.icmpv6:
+      recorder.delivered(packet);
       receiveIcmpv6(kernel, packet);
       break;
     case Protocol.tcp:
+      recorder.delivered(packet);
       receiveTcp(kernel, packet);
       break;
     case Protocol.udp:
     case Protocol.udplite:
+      recorder.delivered(packet);
       if (isMulticast(packet.dst) || !datagramIsRight(packet)) break;
       if (socketFor(kernel, packet) === null) sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
       break;
-    case Protocol.noNextHeader:
+    case Protocol.raw:
+      recorder.delivered(packet);
       break;
     default:
+      recorder.reached(packet);
       sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, nextHeaderAt);
   }
 }
