@@ -1,8 +1,10 @@
+import { readUint32 } from '../../packet/bytes.ts';
 import { checksumHolds } from '../../packet/checksum.ts';
 import { extensionHeaderLength } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { tosOf } from '../../packet/rewrite.ts';
+import { checkOptions6 } from '../../packet/validate.ts';
 import { compose } from '../compose.ts';
 import { sendIcmpv6Error, sourceFor } from '../icmp-error.ts';
 import { answerSegment, datagramIsRight, socketFor } from '../ipv4/local.ts';
@@ -13,6 +15,11 @@ const PORT_UNREACHABLE = 4;
 const PARAMETER_PROBLEM = 4;
 const HEADER_FIELD = 0;
 const UNKNOWN_NEXT_HEADER = 1;
+/** Routing headers that are silently refused unless rpl_seg_enabled, seg6_enabled. */
+const RPL = 3;
+const SEGMENT_ROUTING = 4;
+/** Routing headers of mobile IPv6, RPL and segment routing: dropped where those are not set up, whatever is left in them. */
+const SILENT_ROUTING: ReadonlySet<number> = new Set([2, 3, 4]);
 const ECHO = 128;
 const ECHO_REPLY = 129;
 
@@ -40,7 +47,7 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
     case Protocol.udp:
     case Protocol.udplite:
       recorder.delivered(packet);
-      if (isMulticast(packet.dst) || !datagramIsRight(packet)) break;
+      if (isMulticast(packet.dst) || !datagramIsRight(packet) || sumIsStale(packet)) break;
       if (socketFor(kernel, packet) === null) sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
       break;
     case Protocol.raw:
@@ -50,6 +57,19 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
       recorder.reached(packet);
       sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, nextHeaderAt);
   }
+}
+
+/** Up to this length the checksum of a datagram is computed anew (CHECKSUM_BREAK). */
+const SUMMED_AGAIN = 76;
+
+/** The parts of an IPv6 header that rules change without the checksum's knowing. */
+export function summedHeader({ bytes }: Packet): number {
+  return readUint32(bytes, 0) * 256 + bytes[7]!;
+}
+
+function sumIsStale(packet: Packet): boolean {
+  if (packet.summedHeader < 0 || packet.bytes.length - packet.transport <= SUMMED_AGAIN) return false;
+  return packet.summedHeader !== summedHeader(packet);
 }
 
 function isMulticast(address: Uint32Array): boolean {
@@ -73,6 +93,10 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
         break;
       case Protocol.routing:
         if (at + 8 > bytes.length) return -1;
+        if (bytes[at + 2] === RPL || bytes[at + 2] === SEGMENT_ROUTING) {
+          kernel.recorder.dropped(packet, 'source routing by segments is not enabled');
+          return -1;
+        }
         if (bytes[at + 3] !== 0) {
           sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, HEADER_FIELD, at + 2);
           kernel.recorder.dropped(packet, 'a routing header that is not supported');
@@ -90,6 +114,23 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
     at += extensionHeaderLength(bytes, at, kind);
     if (at > bytes.length) return -1;
   }
+}
+
+/** Checks a destination options header (ipv6_destopt_rcv). */
+function acceptsOptions(kernel: Kernel, packet: Packet, at: number): boolean {
+  const { bytes } = packet;
+  const length = at + 8 > bytes.length ? 0 : (bytes[at + 1]! + 1) << 3;
+  if (length === 0 || at + length > bytes.length) {
+    kernel.recorder.dropped(packet, 'destination options that are cut short');
+    return false;
+  }
+  const limit = kernel.host.sysctl('net.ipv6.max_dst_opts_number');
+  const refusal = checkOptions6(bytes, at, length, false, limit);
+  if (refusal === null) return true;
+  const problem = refusal.parameterProblem;
+  if (problem !== null) sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, problem.code, problem.pointer);
+  kernel.recorder.dropped(packet, refusal.reason);
+  return false;
 }
 
 /** icmpv6_rcv: echo requests are answered. */
