@@ -80,7 +80,7 @@ function readParts(set: HashSet, change: Change, entry: Entry): number {
     if ((entry.cidr2 === 0 && !type.zeroPrefix) || entry.cidr2 > host) return SetError.invalidCidr;
     fields.cidr2 = entry.cidr2;
   }
-  if (type.zeroError !== undefined) {
+  if (type.zeroError !== undefined && !set.table.loading) {
     set.putAddress(0, entry.ip!);
     set.applyMask(0);
     if (set.isZero(0)) return type.zeroError;
@@ -93,7 +93,8 @@ function readParts(set: HashSet, change: Change, entry: Entry): number {
   }
   if (type.mark !== undefined) {
     fields.mark = (entry.mark! & set.markMask) >>> 0;
-    if (set.addressFamily === 4 && fields.mark === 0 && entry.ip![0] === 0) return SetError.hashElement;
+    const zero = fields.mark === 0 && entry.ip![0] === 0;
+    if (zero && set.addressFamily === 4 && !set.table.loading) return SetError.hashElement;
   }
   if (type.ether !== undefined) {
     fields.ether.set(entry.ether!);

@@ -63,6 +63,8 @@ export class HashTable {
   private tops: Uint8Array;
   private regionElements: Uint32Array;
   private regionMax: number;
+  /** While a saved state is read: everything that was in a set goes in again. */
+  loading = false;
   /** Bytes of all buckets. */
   private bucketBytes = 0;
   private readonly elementBytes: number;
@@ -161,7 +163,9 @@ export class HashTable {
     let elements = this.regionElements[region]!;
     let limit = this.regionMax;
     let force = false;
-    if (elements >= limit) {
+    if (this.loading) {
+      limit = Number.POSITIVE_INFINITY;
+    } else if (elements >= limit) {
       if (this.extensions.timeout !== null) this.collect(region);
       limit = this.maxElements;
       elements = 0;

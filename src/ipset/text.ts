@@ -57,6 +57,7 @@ export function loadSets(kernel: SetKernel, text: string, names: SetNames, besid
     }
     at = to + 1;
   }
+  for (const set of kernel.all()) if (set instanceof HashSet) set.table.loading = false;
 }
 
 function loadLine(
@@ -101,7 +102,10 @@ function loadLine(
     const place = beside.places?.[name] ?? order;
     const error = kernel.create(name, type.name, session.family ?? family, options, false, place);
     if (error !== 0) throw new SetTextError(number, errorText('create', error, type.name));
-    return { set: kernel.find(name)!, created: true };
+    const set = kernel.find(name)!;
+    // A range can put in what could not be added alone (0.0.0.0).
+    if (set instanceof HashSet) set.table.loading = true;
+    return { set, created: true };
   }
   const set = kernel.find(name);
   if (set === undefined) throw new SetTextError(number, `there is no set ${name}`);

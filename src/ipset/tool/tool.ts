@@ -295,7 +295,9 @@ export class Tool {
       const error = this.kernel.change(name, command, values, this.set.has('exist'));
       if (command !== 'test') return error;
       if (!this.set.has('quiet')) {
-        const text = elementText(type, values, { family: known.family, names: session.names, resolve: false });
+        // The real tool does not know at this point that a port of a bridge was meant.
+        const { physdev: _port, ...shown } = values;
+        const text = elementText(type, shown, { family: known.family, names: session.names, resolve: false });
         session.report = text;
         session.message(
           error === 0 ? ReportType.warning : ReportType.notice,
