@@ -86,11 +86,6 @@ export class Packet {
   route: RouteAnswer | null = null;
   /** IPv4 options of a received packet, once they were read (`IPCB(skb)->opt`); null if it has none. */
   options: Ipv4Options | null = null;
-  /**
-   * IPv6 UDP: what of the header conntrack summed up when it checked the checksum (first word and hop limit); -1 if it did not. Linux believes
-   * that sum later: a longer datagram to this machine whose header changed meanwhile is lost (udp6_csum_init).
-   */
-  summedHeader = -1;
   /** The local socket that TPROXY chose for it. */
   socket: SocketAnswer | null = null;
   /** True for packets made by this machine (processes or kernel). */
@@ -117,11 +112,6 @@ export class Packet {
   fragmentSizes: readonly number[] | null = null;
   /** The DF bit is to be set on every fragment made (`IPSKB_FRAG_PMTU`). */
   fragmentDontFragment = false;
-
-  /** IPv6: the checksum was verified over the whole packet by `nf_checksum` (CHECKSUM_COMPLETE, by software). */
-  checksumSummed = false;
-  /** What header fields changed since then add up to: they are not taken into that sum, and UDP then distrusts a long datagram. */
-  checksumDrift = 0;
 
   constructor(family: Family, bytes: Uint8Array) {
     this.family = family;

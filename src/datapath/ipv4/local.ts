@@ -191,13 +191,7 @@ function receiveUdp(kernel: Kernel, packet: Packet): void {
   if (socketFor(kernel, packet) === null) sendIcmpError(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
 }
 
-/** Up to this length UDP computes a checksum anew that a sum made earlier does not confirm (CHECKSUM_BREAK). */
-const SUMMED_ANEW = 76;
-
-/**
- * Length and checksum of a UDP datagram; a checksum of 0 is none (IPv4 only). A long IPv6 datagram whose header was changed
- * after connection tracking verified its checksum is taken for wrong (udp6_csum_init).
- */
+/** Length and checksum of a UDP datagram; a checksum of 0 is none (IPv4 only). */
 export function datagramIsRight(packet: Packet): boolean {
   const { bytes, transport, family, src, dst, protocol } = packet;
   const left = bytes.length - transport;
@@ -212,7 +206,6 @@ export function datagramIsRight(packet: Packet): boolean {
     if (length === 0 && family === 6) length = left;
     if (length < 8 || length > left) return false;
     if (checksum === 0) return family === 4;
-    if (length > SUMMED_ANEW && packet.checksumDrift % 0xffff !== 0) return false;
   }
   const counted = protocol === Protocol.udplite ? left : length;
   const sum = pseudoHeaderSum(src, dst, protocol, counted);

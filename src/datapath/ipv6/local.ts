@@ -1,4 +1,3 @@
-import { readUint32 } from '../../packet/bytes.ts';
 import { checksumHolds } from '../../packet/checksum.ts';
 import { extensionHeaderLength } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
@@ -15,9 +14,6 @@ const PORT_UNREACHABLE = 4;
 const PARAMETER_PROBLEM = 4;
 const HEADER_FIELD = 0;
 const UNKNOWN_NEXT_HEADER = 1;
-/** Routing headers that are silently refused unless rpl_seg_enabled, seg6_enabled. */
-const RPL = 3;
-const SEGMENT_ROUTING = 4;
 /** Routing headers of mobile IPv6, RPL and segment routing: dropped where those are not set up, whatever is left in them. */
 const SILENT_ROUTING: ReadonlySet<number> = new Set([2, 3, 4]);
 const ECHO = 128;
@@ -47,7 +43,7 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
     case Protocol.udp:
     case Protocol.udplite:
       recorder.delivered(packet);
-      if (isMulticast(packet.dst) || !datagramIsRight(packet) || sumIsStale(packet)) break;
+      if (isMulticast(packet.dst) || !datagramIsRight(packet)) break;
       if (socketFor(kernel, packet) === null) sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
       break;
     case Protocol.raw:
@@ -57,19 +53,6 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
       recorder.reached(packet);
       sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, nextHeaderAt);
   }
-}
-
-/** Up to this length the checksum of a datagram is computed anew (CHECKSUM_BREAK). */
-const SUMMED_AGAIN = 76;
-
-/** The parts of an IPv6 header that rules change without the checksum's knowing. */
-export function summedHeader({ bytes }: Packet): number {
-  return readUint32(bytes, 0) * 256 + bytes[7]!;
-}
-
-function sumIsStale(packet: Packet): boolean {
-  if (packet.summedHeader < 0 || packet.bytes.length - packet.transport <= SUMMED_AGAIN) return false;
-  return packet.summedHeader !== summedHeader(packet);
 }
 
 function isMulticast(address: Uint32Array): boolean {
@@ -89,12 +72,12 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
         if (at !== 40) return nameAt;
         break;
       case Protocol.destinationOptions:
-        if (at + 8 > bytes.length) return -1;
+        if (!acceptsOptions(kernel, packet, at)) return -1;
         break;
       case Protocol.routing:
-        if (at + 8 > bytes.length) return -1;
-        if (bytes[at + 2] === RPL || bytes[at + 2] === SEGMENT_ROUTING) {
-          kernel.recorder.dropped(packet, 'source routing by segments is not enabled');
+        if (at + 8 > bytes.length || at + ((bytes[at + 1]! + 1) << 3) > bytes.length) return -1;
+        if (packet.packetType !== PacketType.host || isMulticast(packet.dst) || SILENT_ROUTING.has(bytes[at + 2]!)) {
+          kernel.recorder.dropped(packet, `a routing header of type ${bytes[at + 2]} is not accepted`);
           return -1;
         }
         if (bytes[at + 3] !== 0) {
