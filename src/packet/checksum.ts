@@ -78,15 +78,13 @@ export function transportChecksum(
 /**
  * Whether the checksum over everything from the packet's transport header to its end is right, as `nf_checksum` does it
  * (net/netfilter/utils.c): in IPv6 always with a pseudo header of the length that is there, in IPv4 only for TCP and UDP; any other
- * protocol is summed without. Marks an IPv6 packet as summed. The caller deals with a UDP checksum of 0, and with SCTP.
+ * protocol is summed without. The caller deals with a UDP checksum of 0, and with SCTP.
  */
 export function checksumHolds(packet: Packet, protocol: number = packet.protocol): boolean {
   const { bytes, transport } = packet;
   const pseudo = packet.family === 6 || protocol === Protocol.tcp || protocol === Protocol.udp;
   const initial = pseudo ? pseudoHeaderSum(packet.src, packet.dst, protocol, bytes.length - transport) : 0;
-  const holds = foldSum(sumWords(bytes, transport, bytes.length, initial)) === 0xffff;
-  if (packet.family === 6 && holds) packet.checksumSummed = true;
-  return holds;
+  return foldSum(sumWords(bytes, transport, bytes.length, initial)) === 0xffff;
 }
 
 /** The same over only the first `coverage` bytes of the segment (`nf_checksum_partial`; UDPlite, DCCP). */

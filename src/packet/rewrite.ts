@@ -26,7 +26,6 @@ export function setTos(packet: Packet, tos: number): void {
   const { bytes } = packet;
   if (packet.family === 4) setIpv4Word(bytes, 0, 0, (bytes[0]! << 8) | tos);
   else {
-    drift(packet, (tos - tosOf(packet)) << 4);
     bytes[0] = (bytes[0]! & 0xf0) | (tos >>> 4);
     bytes[1] = (bytes[1]! & 0x0f) | (tos << 4);
   }
@@ -50,15 +49,7 @@ export function ttlOf(packet: Packet): number {
 export function setTtl(packet: Packet, ttl: number): void {
   const { bytes } = packet;
   if (packet.family === 4) setIpv4Word(bytes, 0, 8, (ttl << 8) | bytes[9]!);
-  else {
-    drift(packet, ttl - bytes[7]!);
-    bytes[7] = ttl;
-  }
-}
-
-/** An IPv6 header word changes that a sum made earlier contains. */
-function drift(packet: Packet, difference: number): void {
-  if (packet.checksumSummed) packet.checksumDrift += difference;
+  else bytes[7] = ttl;
 }
 
 /** Sets the IPv4 identification. */
