@@ -2,10 +2,12 @@ import type { Conntrack } from '../conntrack/service.ts';
 import type { Nat } from '../nat/service.ts';
 import type { Family } from '../packet/family.ts';
 import type { Packet } from '../packet/packet.ts';
+import { Protocol } from '../packet/protocol.ts';
 import type { FragmentQueues } from './defragment.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import { type HookFunction, type HookFunctions, type RouteKey, routeKeyChanged, routeKeyOf } from './hook-runner.ts';
 import { HOOK_ENTRIES, HOOK_NAMES, Hook, type HookEntry, type HookState, type TableName } from './hooks.ts';
+import { summedHeader } from './ipv6/local.ts';
 import type { Needs } from './needs.ts';
 import type { TableProgram } from './program.ts';
 import { isInput, type Recorder } from './recorder.ts';
@@ -45,7 +47,7 @@ function hookFunction(entry: HookEntry, hook: Hook, d: HookFunctionDependencies)
     case 'defrag':
       return needs.defragmentation ? plain(defragment(d, hook)) : null;
     case 'conntrack':
-      return needs.conntrack ? plain((packet, at) => conntrack.in(packet, at)) : null;
+      return needs.conntrack ? plain(tracking(d, hook)) : null;
     case 'helper':
       return needs.conntrack ? plain((packet, at) => conntrack.help(packet, at)) : null;
     case 'confirm':
@@ -58,6 +60,15 @@ function hookFunction(entry: HookEntry, hook: Hook, d: HookFunctionDependencies)
     default:
       return tableFunction(entry, hook, d);
   }
+}
+
+function tracking({ conntrack, family }: HookFunctionDependencies, hook: Hook): HookFunction['run'] {
+  if (family === 4 || hook !== Hook.prerouting) return (packet, at) => conntrack.in(packet, at);
+  return (packet, at) => {
+    const verdict = conntrack.in(packet, at);
+    if (packet.protocol === Protocol.udp && packet.connection !== null) packet.summedHeader = summedHeader(packet);
+    return verdict;
+  };
 }
 
 function defragment(d: HookFunctionDependencies, hook: Hook): HookFunction['run'] {

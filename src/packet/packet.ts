@@ -86,6 +86,11 @@ export class Packet {
   route: RouteAnswer | null = null;
   /** IPv4 options of a received packet, once they were read (`IPCB(skb)->opt`); null if it has none. */
   options: Ipv4Options | null = null;
+  /**
+   * IPv6 UDP: what of the header conntrack summed up when it checked the checksum (first word and hop limit); -1 if it did not. Linux believes
+   * that sum later: a longer datagram to this machine whose header changed meanwhile is lost (udp6_csum_init).
+   */
+  summedHeader = -1;
   /** The local socket that TPROXY chose for it. */
   socket: SocketAnswer | null = null;
   /** True for packets made by this machine (processes or kernel). */

@@ -1,3 +1,4 @@
+import { readUint32 } from '../../packet/bytes.ts';
 import { checksumHolds } from '../../packet/checksum.ts';
 import { extensionHeaderLength } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
@@ -43,7 +44,7 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
     case Protocol.udp:
     case Protocol.udplite:
       recorder.delivered(packet);
-      if (isMulticast(packet.dst) || !datagramIsRight(packet)) break;
+      if (isMulticast(packet.dst) || !datagramIsRight(packet) || sumIsStale(packet)) break;
       if (socketFor(kernel, packet) === null) sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
       break;
     case Protocol.raw:
@@ -53,6 +54,19 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
       recorder.reached(packet);
       sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, nextHeaderAt);
   }
+}
+
+/** Up to this length the checksum of a datagram is computed anew (CHECKSUM_BREAK). */
+const SUMMED_AGAIN = 76;
+
+/** The parts of an IPv6 header that rules change without the checksum's knowing. */
+export function summedHeader({ bytes }: Packet): number {
+  return readUint32(bytes, 0) * 256 + bytes[7]!;
+}
+
+function sumIsStale(packet: Packet): boolean {
+  if (packet.summedHeader < 0 || packet.bytes.length - packet.transport <= SUMMED_AGAIN) return false;
+  return packet.summedHeader !== summedHeader(packet);
 }
 
 function isMulticast(address: Uint32Array): boolean {
