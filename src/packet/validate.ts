@@ -113,7 +113,6 @@ export function checkOptions6(
 
 const ROUTER_ALERT = 5;
 const JUMBO = 0xc2;
-const HOME_ADDRESS = 0xc9;
 
 function checkOption6(
   bytes: Uint8Array,
@@ -135,8 +134,6 @@ function checkOption6(
     }
     return refuse('jumbo payload beyond the end of the frame');
   }
-  // Mobile IPv6's home address asks for a binding that no machine without that protocol has; it goes on here.
-  if (!hopByHop && type === HOME_ADDRESS) return null;
   const action = type >>> 6;
   if (action === 0) return null;
   const reason = `unknown ${where} ${type}`;

@@ -15,8 +15,8 @@ const PORT_UNREACHABLE = 4;
 const PARAMETER_PROBLEM = 4;
 const HEADER_FIELD = 0;
 const UNKNOWN_NEXT_HEADER = 1;
-/** Routing headers of mobile IPv6, RPL and segment routing: dropped where those are not set up, whatever is left in them. */
-const SILENT_ROUTING: ReadonlySet<number> = new Set([2, 3, 4]);
+/** Routing headers of RPL and segment routing: dropped where those are not enabled, whatever is left in them. */
+const SILENT_ROUTING: ReadonlySet<number> = new Set([3, 4]);
 const ECHO = 128;
 const ECHO_REPLY = 129;
 
