@@ -116,9 +116,13 @@ function natFunction(
   if (hook === Hook.prerouting) {
     // After DNAT a packet that came over `lo` with its route is routed anew (nf_nat_ipv4_pre_routing).
     run = (packet, at) => {
-      const before = routeKeyOf(packet);
+      const { dst } = packet;
+      const d0 = dst[0];
+      const d1 = dst[1];
+      const d2 = dst[2];
+      const d3 = dst[3];
       const verdict = nat.run(packet, at, manip, chain);
-      if (destinationChanged(packet, before)) packet.route = null;
+      if (dst[0] !== d0 || dst[1] !== d1 || dst[2] !== d2 || dst[3] !== d3) packet.route = null;
       return verdict;
     };
   } else if (hook === Hook.output) {

@@ -7,6 +7,8 @@ import { Hook } from './hooks.ts';
 import { addressOf, type Kernel } from './kernel.ts';
 import { Stage } from './stages.ts';
 
+const NO_HEADER = new Uint8Array(0);
+
 /** A routed packet on its way out: POSTROUTING (ip_output, ip6_output). */
 export function send(kernel: Kernel, packet: Packet): void {
   const route = packet.route!;
@@ -44,7 +46,11 @@ function transmitOn(kernel: Kernel, packet: Packet, device: Device): void {
       sendOverBridge(kernel, packet, device, linkHeaderFor(kernel, packet, device));
       break;
     default:
-      kernel.recorder.emitted(packet, device, () => linkHeaderFor(kernel, packet, device));
+      kernel.recorder.emitted(
+        packet,
+        device,
+        kernel.recorder.collect ? linkHeaderFor(kernel, packet, device) : NO_HEADER,
+      );
   }
 }
 

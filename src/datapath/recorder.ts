@@ -98,13 +98,14 @@ export class Recorder {
     outcome.rule = program === null ? null : program.numberOf[this.#filterSlot]! || null;
   }
 
-  emitted(packet: Packet, device: Device, linkHeader: () => Uint8Array): void {
+  /** A packet left; `linkHeader` is only asked for where `collect` is set. */
+  emitted(packet: Packet, device: Device, linkHeader: Uint8Array): void {
     if (isInput(packet)) {
       this.#passed(packet.local ? 'sent' : 'forwarded');
       this.outcome.out ??= device;
     }
     if (this.collect) {
-      this.outcome.emitted.push({ device, family: packet.family, linkHeader: linkHeader(), bytes: packet.bytes });
+      this.outcome.emitted.push({ device, family: packet.family, linkHeader, bytes: packet.bytes });
     }
     this.observer?.({ kind: 'emitted', packet: picture(packet), device: device.name });
   }

@@ -38,6 +38,8 @@ export class ProgramEvaluator implements TableEvaluator {
   readonly #protocol: Uint8Array;
   readonly #in: (Uint8Array | null)[] = [];
   readonly #out: (Uint8Array | null)[] = [];
+  /** By hook: slot of the policy of its base chain. */
+  readonly #policy: Int32Array;
   readonly #stack = new Int32Array(STACK_SIZE);
   #depth = 0;
 
@@ -52,6 +54,7 @@ export class ProgramEvaluator implements TableEvaluator {
     this.#destination = new Uint32Array(size * width);
     this.#destinationMask = new Uint32Array(size * width);
     this.#protocol = new Uint8Array(size);
+    this.#policy = program.entry.map((entry) => (entry < 0 ? -1 : program.action.indexOf(Action.policy, entry)));
     const tables = new Map<string, Uint8Array>();
     const tableOf = (test: { name: string; invert: boolean }): Uint8Array => {
       const key = `${test.invert} ${test.name}`;
@@ -98,7 +101,7 @@ export class ProgramEvaluator implements TableEvaluator {
     const program = this.#program;
     const { action, argument, packets, bytes } = program;
     const base = this.#depth;
-    const policy = this.#policySlot(at);
+    const policy = this.#policy[at.hook]!;
     let slot = program.entry[at.hook]!;
     if (slot < 0) return Verdict.accept;
     packet.hotdrop = false;
@@ -162,14 +165,6 @@ export class ProgramEvaluator implements TableEvaluator {
     this.decided = slot;
     this.#depth = base;
     return verdict;
-  }
-
-  #policySlot(at: HookState): number {
-    const { entry, action } = this.#program;
-    let slot = entry[at.hook]!;
-    if (slot < 0) return slot;
-    while (action[slot] !== Action.policy) slot++;
-    return slot;
   }
 
   #headerFits(slot: number, packet: Packet, at: HookState): boolean {

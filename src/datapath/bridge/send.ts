@@ -9,11 +9,11 @@ export function sendOverBridge(kernel: Kernel, packet: Packet, bridge: Device, h
   const port = header[0]! & 1 ? null : kernel.macs.find(bridge, header, kernel.clock.now);
   if (port !== null) {
     recorder.observer?.({ kind: 'bridge', text: `${bridge.name} knows the destination`, port: port.name });
-    recorder.emitted(packet, port, () => header);
+    recorder.emitted(packet, port, header);
     return;
   }
   recorder.observer?.({ kind: 'bridge', text: `${bridge.name} floods`, port: null });
-  for (const each of floodOrder(bridge)) recorder.emitted(pieceOf(packet, packet.bytes), each, () => header);
+  for (const each of floodOrder(bridge)) recorder.emitted(pieceOf(packet, packet.bytes), each, header);
 }
 
 /** The kernel keeps the port added last at the head of its list. */

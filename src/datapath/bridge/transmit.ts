@@ -4,5 +4,5 @@ import type { Kernel } from '../kernel.ts';
 
 /** A frame leaves by a port as it is. */
 export function transmitOnPort(kernel: Kernel, packet: Packet, port: Device, header: Uint8Array): void {
-  kernel.recorder.emitted(packet, port, () => header);
+  kernel.recorder.emitted(packet, port, header);
 }
