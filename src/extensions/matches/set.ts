@@ -85,7 +85,7 @@ export const set = defineMatch<SetMatch>({
         data.set = readSetReference(option, 'match-set', data.set !== null, context);
         return;
       case 'return-nomatch':
-        if (invert) throw new UsageError('--return-nomatch flag cannot be inverted\n');
+        if (invert) throw new UsageError('--return-nomatch flag cannot be inverted');
         data.returnNomatch = true;
         return;
       case 'update-counters':
@@ -97,10 +97,10 @@ export const set = defineMatch<SetMatch>({
     }
     const counter = name.startsWith('packets') ? 'packets' : 'bytes';
     const operator = name.slice(-2) as 'eq' | 'lt' | 'gt';
-    if (data[counter] !== null) throw new UsageError(`only one of the --${counter}-[eq|lt|gt] is allowed\n`);
-    if (invert && operator !== 'eq') throw new UsageError(`--${name} option cannot be inverted\n`);
+    if (data[counter] !== null) throw new UsageError(`only one of the --${counter}-[eq|lt|gt] is allowed`);
+    if (invert && operator !== 'eq') throw new UsageError(`--${name} option cannot be inverted`);
     const value = parseUnsigned64(option.text, 0n, MAX_64);
-    if (value === null) throw new UsageError(`Cannot parse ${option.text} as a counter value\n`);
+    if (value === null) throw new UsageError(`Cannot parse ${option.text} as a counter value`);
     data[counter] = { operator: invert ? 'ne' : operator, value: String(value) };
   },
   finish(data) {
