@@ -160,12 +160,13 @@ export class ConntrackService implements Conntrack, Tracking {
   }
 
   attachTemplate(packet: Packet, template: ConntrackTemplate): void {
+    if (packet.connection !== null || packet.conntrackInfo === ConntrackInfo.untracked) return;
     packet.connection = new Template(template);
     packet.conntrackInfo = ConntrackInfo.new;
   }
 
   untrack(packet: Packet): void {
-    packet.connection = null;
+    if (packet.connection !== null) return;
     packet.conntrackInfo = ConntrackInfo.untracked;
   }
 

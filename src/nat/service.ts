@@ -108,6 +108,8 @@ export class NatService implements Nat, NatLink {
     );
     const from = this.observer === null ? '' : endText(packet, manip);
     const at = manip === 'source' ? 0 : 4;
+    // Eight bytes must be there even of a GRE header that needs only four (gre_manip_pkt).
+    if (packet.protocol === Protocol.gre && packet.transport + 8 > packet.bytes.length) return Verdict.drop;
     if (!setEnd(packet, manip, addressOf(this.target, at), portOf(this.target, manip))) return Verdict.drop;
     if (this.observer !== null) {
       this.observer({ kind: 'nat', manip, before: from, after: endText(packet, manip), mapping: mappingText(entry) });
