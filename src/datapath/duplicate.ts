@@ -26,6 +26,8 @@ export function duplicate(
   if (!usable(route)) return;
   const copy = pieceOf(packet, packet.bytes.slice());
   copy.isCopy = true;
+  // The pieces are shared with the original, so that the copy is cut anew.
+  copy.fragmentSizes = null;
   copy.local = true;
   copy.connection = null;
   copy.conntrackInfo = ConntrackInfo.untracked;

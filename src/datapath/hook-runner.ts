@@ -218,6 +218,7 @@ export class HookRunner {
     const entry = functions[index]!;
     if (answer.payload !== undefined) {
       packet.bytes = answer.payload.slice();
+      packet.fragmentSizes = null;
       decode(packet);
     }
     if (answer.mark !== undefined) packet.mark = answer.mark >>> 0;

@@ -300,12 +300,13 @@ export function setPort(packet: Packet, end: End, port: number): void {
 
 /**
  * Gives the packet a new length: its bytes are copied to a new buffer (cut, or followed by zeros), the IP length fields and the IPv4
- * header checksum follow. Transport lengths and checksums are the caller's.
+ * header checksum follow; one that came in fragments is cut anew when it leaves. Transport lengths and checksums are the caller's.
  */
 export function resize(packet: Packet, length: number): void {
   const bytes = new Uint8Array(length);
   bytes.set(length < packet.bytes.length ? packet.bytes.subarray(0, length) : packet.bytes);
   packet.bytes = bytes;
+  packet.fragmentSizes = null;
   if (packet.family === 4) setIpv4Word(bytes, 0, 2, length);
   else writeUint16(bytes, 4, length - 40);
 }
