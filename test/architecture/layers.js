@@ -35,6 +35,7 @@ const allowed = {
     'nat',
     'ipset',
   ],
+  simulation: ['packet', 'host', 'ipset', 'ruleset', 'extensions', 'syntax', 'datapath', 'trace'],
   groups: ['packet', 'ruleset', 'syntax', 'extensions', 'network', 'host', 'datapath', 'ipset'],
   state: ['packet', 'ruleset', 'syntax', 'extensions', 'datapath', 'ipset', 'conntrack', 'host'],
   cli: null,

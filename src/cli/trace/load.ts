@@ -24,7 +24,6 @@ import { type Placement, placementOn } from '../../trace/written.ts';
 import { readSetPlaces, SETS_FILE, setNames, writeSetPlaces } from '../commands/ipset.ts';
 import type { Io } from '../io.ts';
 import type { ReadInputs } from './inputs.ts';
-import type { TraceOptions } from './options.ts';
 
 /** A file of the machine that cannot be read: status 1. */
 export class LoadError extends Error {}
@@ -42,6 +41,19 @@ export interface LoadedMachine {
   start(first: number): Machine;
   /** Writes counters, sets and memory back to the state directory. */
   commit(machine: Machine): void;
+  /** Lets other commands at the state directory again. */
+  close(): void;
+}
+
+/** Where the machine comes from: files that stand in for those of the state directory. */
+export interface MachineFiles {
+  rules: string | null;
+  rules6: string | null;
+  sets: string | null;
+  host: string | null;
+  seed: number | null;
+  /** Whether the state is to be written back: other commands wait until then. */
+  commit: boolean;
 }
 
 type Listeners = Pick<MachineOptions, 'observer' | 'collect' | 'queues'>;
@@ -49,20 +61,40 @@ type Listeners = Pick<MachineOptions, 'observer' | 'collect' | 'queues'>;
 const DEFAULT_SEED = 1;
 
 /** Reads the machine: the files of the state directory, or those that stand in for them. Throws LoadError. */
-export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, listeners: Listeners): LoadedMachine {
-  const host = readHost(options, io) ?? assumeHost(read, io);
+export function loadMachine(
+  files: MachineFiles,
+  read: Pick<ReadInputs, 'pcaps' | 'written'>,
+  io: Io,
+  listeners: Listeners,
+): LoadedMachine {
   // Commands that come meanwhile wait until the counters are written back.
-  const unlock = options.commit ? lockDirectory(io.directory) : null;
+  const unlock = files.commit ? lockDirectory(io.directory) : null;
+  try {
+    return readMachine(files, read, io, listeners, unlock);
+  } catch (error) {
+    unlock?.();
+    throw error;
+  }
+}
+
+function readMachine(
+  files: MachineFiles,
+  read: Pick<ReadInputs, 'pcaps' | 'written'>,
+  io: Io,
+  listeners: Listeners,
+  unlock: (() => void) | null,
+): LoadedMachine {
+  const host = readHost(files, io) ?? assumeHost(read, io);
   const names = systemNames();
-  const setText = options.sets === null ? (readStateFile(io.directory, SETS_FILE) ?? '') : readNamed(options.sets);
+  const setText = files.sets === null ? (readStateFile(io.directory, SETS_FILE) ?? '') : readNamed(files.sets);
   const settings = { variant: io.variant, names, setByName: headersOf(setText) };
   const settings4: RuleTextSettings = { family: 4, ...settings };
   const settings6: RuleTextSettings = { family: 6, ...settings };
-  const ruleset4 = rulesOf(options.rules, settings4, io);
-  const ruleset6 = rulesOf(options.rules6, settings6, io);
+  const ruleset4 = rulesOf(files.rules, settings4, io);
+  const ruleset6 = rulesOf(files.rules6, settings6, io);
   const memory = readMachineMemory(io.directory);
   const clock = new SimulationClock();
-  const random = new RandomGenerator(options.seed ?? DEFAULT_SEED, options.seed === null ? memory?.random : undefined);
+  const random = new RandomGenerator(files.seed ?? DEFAULT_SEED, files.seed === null ? memory?.random : undefined);
   const loaded4 = loadRuleset(ruleset4, settings4);
   const loaded6 = loadRuleset(ruleset6, settings6);
   let sets: TraceSets;
@@ -78,7 +110,7 @@ export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, lis
       const start = Number.isFinite(first) ? first : (memory?.clock ?? 0);
       // Timers count by the machine's own clock, which goes on where it was committed.
       clock.now = memory?.uptime ?? start;
-      sets = loadSetsOf(options, setText, io, { names: setNames(names), clock, random: () => random.next() });
+      sets = loadSetsOf(files, setText, io, { names: setNames(names), clock, random: () => random.next() });
       return createMachine({
         host,
         ruleset4: loaded4,
@@ -102,23 +134,25 @@ export function loadMachine(options: TraceOptions, read: ReadInputs, io: Io, lis
         writeSetPlaces(io.directory, sets.places());
       }
       writeMachineMemory(io.directory, machine.memory());
+    },
+    close() {
       unlock?.();
     },
   };
 }
 
 function loadSetsOf(
-  options: TraceOptions,
+  files: MachineFiles,
   text: string,
   io: Io,
   source: Pick<SetSource, 'names' | 'clock' | 'random'>,
 ): TraceSets {
   try {
-    const places = options.sets === null ? readSetPlaces(io.directory) : {};
+    const places = files.sets === null ? readSetPlaces(io.directory) : {};
     return createSets({ text, places, ...source });
   } catch (error) {
     if (!(error instanceof SetTextError)) throw error;
-    throw new LoadError(`${options.sets ?? path.join(io.directory, SETS_FILE)}:${error.line}: ${error.message}`);
+    throw new LoadError(`${files.sets ?? path.join(io.directory, SETS_FILE)}:${error.line}: ${error.message}`);
   }
 }
 
@@ -140,9 +174,9 @@ function readNamed(file: string): string {
   }
 }
 
-function readHost(options: TraceOptions, io: Io): Host | null {
-  const file = options.host ?? path.join(io.directory, 'host.yaml');
-  const text = options.host === null ? readStateFile(io.directory, 'host.yaml') : readNamed(options.host);
+function readHost(files: MachineFiles, io: Io): Host | null {
+  const file = files.host ?? path.join(io.directory, 'host.yaml');
+  const text = files.host === null ? readStateFile(io.directory, 'host.yaml') : readNamed(files.host);
   if (text === null) return null;
   try {
     return readHostYaml(utf8(text), file).host;
@@ -153,7 +187,7 @@ function readHost(options: TraceOptions, io: Io): Host | null {
 }
 
 /** Without a description the packets name the interfaces. */
-function assumeHost(read: ReadInputs, io: Io): Host {
+function assumeHost(read: Pick<ReadInputs, 'pcaps' | 'written'>, io: Io): Host {
   const names = [
     ...read.pcaps.map((option) => option.interface).filter((name) => name !== 'local'),
     ...read.written.flatMap(({ line }) => namedInterfaces(line.kind === 'packet' ? line.packet : line.flow.first)),

@@ -27,9 +27,10 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     options.format === 'text' || options.format === 'events' || (options.format === 'json' && options.steps);
   const ranges: QueueRange[] = [];
   let number = 0;
+  let loaded: LoadedMachine | null = null;
   try {
     for (const queue of options.queues) ranges.push(await openHandler(queue, process.cwd()));
-    const loaded = loadMachine(options, read, io, {
+    loaded = loadMachine(options, read, io, {
       observer: observed ? (step) => steps.push(step) : null,
       collect: options.format !== 'summary' || options.writePcap !== null || hasFlows(read),
       queues:
@@ -46,6 +47,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
     const source = mergeSources(sources);
     const machine = loaded.start(source.nextTime);
+    const { before } = loaded;
     const reporters = reportersOf(options, loaded, steps, io);
     const progress = io.stderrIsTerminal ? progressLine(io, started) : null;
     const result = await run({
@@ -55,7 +57,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
       keepOriginals: options.format === 'text',
       before: (input: InputPacket) => {
         number++;
-        loaded.before(input);
+        before(input);
         steps.length = 0;
       },
       ...(progress === null ? {} : { progress: progress.show }),
@@ -69,6 +71,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     }
     if (options.commit) loaded.commit(machine);
   } finally {
+    loaded?.close();
     await Promise.all(ranges.map(({ handler }) => handler.close?.()));
   }
 }

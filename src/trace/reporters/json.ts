@@ -31,13 +31,13 @@ export function packetObject(traced: TracedPacket, steps: readonly Step[] | null
       .filter((emitted) => emitted.device.kind !== 'loopback')
       .map((emitted) => ({ dev: emitted.device.name, hex: toHex(emitted.bytes) })),
   };
-  if (outcome.reason !== null) object['reason'] = outcome.reason;
-  if (outcome.queue.length > 0) object['queue'] = outcome.queue.map(withoutNulls);
-  if (outcome.log.length > 0) object['log'] = outcome.log.map(({ level, line }) => ({ level, line }));
+  if (outcome.reason !== null) object.reason = outcome.reason;
+  if (outcome.queue.length > 0) object.queue = outcome.queue.map(withoutNulls);
+  if (outcome.log.length > 0) object.log = outcome.log.map(({ level, line }) => ({ level, line }));
   if (outcome.nflog.length > 0) {
-    object['nflog'] = outcome.nflog.map(({ bytes, ...rest }) => ({ ...withoutNulls(rest), hex: toHex(bytes) }));
+    object.nflog = outcome.nflog.map(({ bytes, ...rest }) => ({ ...withoutNulls(rest), hex: toHex(bytes) }));
   }
-  if (steps !== null) object['steps'] = steps.map(stepObject);
+  if (steps !== null) object.steps = steps.map(stepObject);
   return object;
 }
 

@@ -49,6 +49,8 @@ class PacketReport {
   private readonly options: TextOptions;
   private readonly traced: TracedPacket;
   private family: Family = 4;
+  /** The table whose name is still to be printed. */
+  private table: TableName | null = null;
   private misses: Miss[] = [];
   private missed: { table: TableName; chain: string } | null = null;
 
@@ -80,6 +82,9 @@ class PacketReport {
     }
     this.flushMisses();
     const { palette } = this.options;
+    // A table that nobody looked into (nat, for what is known already) is not worth a line.
+    if (step.kind === 'hook') this.table = null;
+    else if (step.kind !== 'table') this.putTable();
     switch (step.kind) {
       case 'received':
         return;
@@ -90,7 +95,7 @@ class PacketReport {
         return;
       }
       case 'table':
-        this.put(4, palette.table(step.table));
+        this.table = step.table;
         return;
       case 'rule': {
         const text = this.options.rules.rule(this.family, step.table, step.chain, step.rule);
@@ -164,7 +169,7 @@ class PacketReport {
         this.put(2, `${palette.good('delivered')}: ${packetText(step.packet.bytes)}`);
         return;
       case 'dropped':
-        this.put(6, palette.bad(`dropped: ${step.reason}`));
+        this.put(6, palette.bad(EVIDENT.has(step.reason) ? 'dropped' : `dropped: ${step.reason}`));
         return;
       case 'note':
         this.put(8, palette.dim(`note: ${step.text}`));
@@ -172,9 +177,15 @@ class PacketReport {
     }
   }
 
+  private putTable(): void {
+    if (this.table !== null) this.put(4, this.options.palette.table(this.table));
+    this.table = null;
+  }
+
   private miss(table: TableName, chain: string, miss: Miss): void {
     if (!this.options.verbose) return;
     if (this.missed?.table !== table || this.missed.chain !== chain) this.flushMisses();
+    this.putTable();
     this.missed = { table, chain };
     this.misses.push(miss);
   }
@@ -210,7 +221,7 @@ class PacketReport {
     if (outcome.out !== null) text += ` out ${outcome.out.name}`;
     if (!PASSED.has(outcome.verdict)) {
       const reason = outcome.reason ?? input.refused;
-      if (reason) text += `: ${reason}`;
+      if (reason && !EVIDENT.has(reason)) text += `: ${reason}`;
     }
     if (outcome.table !== null) {
       const rule = outcome.rule === null ? 'policy' : `rule ${outcome.rule}`;
@@ -219,6 +230,9 @@ class PacketReport {
     this.put(2, `=> ${text}`);
   }
 }
+
+/** Reasons that the rule or policy shown says already. */
+const EVIDENT: ReadonlySet<string> = new Set(['rule', 'policy']);
 
 const PASSED: ReadonlySet<TraceVerdict> = new Set(['forwarded', 'delivered', 'sent']);
 
@@ -238,7 +252,7 @@ const CONNTRACK_WORDS: Readonly<Record<(Step & { kind: 'conntrack' })['event'], 
 
 function routeText(step: Step & { kind: 'route' }): string {
   const to = step.device === null ? '' : ` out ${step.device}`;
-  const via = step.gateway === null ? '' : ` via ${step.gateway}`;
+  const via = step.gateway === null || step.text.includes(' via ') ? '' : ` via ${step.gateway}`;
   const text = step.text === '' ? '' : `  (${step.text})`;
   return step.type === 'local' ? `to this machine${text}` : `${step.type}${to}${via}${text}`;
 }
