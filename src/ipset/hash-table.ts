@@ -159,7 +159,7 @@ export class HashTable {
 
   private tryAdd(element: Uint32Array, extensions: ElementExtensions, exist: boolean, nomatch: boolean): number {
     const bucket = this.bucketOf(element);
-    const region = bucket % this.regionElements.length;
+    const region = bucket >> REGION_BITS;
     let elements = this.regionElements[region]!;
     let limit = this.regionMax;
     let force = false;
@@ -240,7 +240,7 @@ export class HashTable {
   /** Removes an element; 0 or an error code. */
   remove(element: Uint32Array): number {
     const bucket = this.bucketOf(element);
-    const region = bucket % this.regionElements.length;
+    const region = bucket >> REGION_BITS;
     const slot = this.find(element, bucket);
     if (slot < 0 || this.extensions.expired(slot)) return SetError.elementExists;
     this.slots.state[slot] = 0;
@@ -442,7 +442,7 @@ export class HashTable {
         }
         slots.copy(old.slots, source, this.starts[bucket]! + top);
         this.tops[bucket] = top + 1;
-        this.regionElements[bucket % regions]!++;
+        this.regionElements[bucket >> REGION_BITS]!++;
       }
     }
     this.slots = slots;
