@@ -72,7 +72,8 @@ function loadLine(
   if (trimmed === '' || trimmed.startsWith('#') || trimmed === 'COMMIT') return null;
   const words = splitLine(line);
   if (typeof words === 'string') throw new SetTextError(number, words);
-  const [command, name, third, ...rest] = words;
+  // Scripts for `ipset restore` have these here and there.
+  const [command, name, third, ...rest] = words.filter((word) => word !== '-exist' && word !== '-!');
   if ((command !== 'create' && command !== 'add') || name === undefined || third === undefined) {
     throw new SetTextError(number, `\`create SET TYPE\` or \`add SET ELEMENT\` expected: ${trimmed}`);
   }

@@ -3,6 +3,7 @@ import type { Scenario } from '../scenario.ts';
 import { bridgeHost, router } from './hosts.ts';
 import { MATCHES, type Site } from './matches.ts';
 import { conversation, type Family, oddity } from './packets.ts';
+import { generateSets, setMatch, setTarget } from './sets.ts';
 import { TARGETS } from './targets.ts';
 
 interface Profile {
@@ -13,10 +14,14 @@ interface Profile {
   /** Probability that a rule has a target that decides. */
   bridged?: boolean;
   oddities?: number;
+  /** The scenario has sets, for the match `set` and the target `SET`. */
+  sets?: boolean;
 }
 
 const COMMON = ['tcp', 'udp', 'icmp', 'icmp6', 'multiport', 'mark', 'iprange', 'addrtype', 'length', 'mac'];
 const VERDICTS = ['ACCEPT', 'DROP', 'RETURN'];
+const MATCH_MAKERS = { ...MATCHES, set: setMatch };
+const TARGET_MAKERS = { ...TARGETS, SET: setTarget };
 const EVERY_MATCH = Object.keys(MATCHES);
 const EVERY_TARGET = Object.keys(TARGETS);
 
@@ -96,6 +101,22 @@ export const PROFILES: Record<string, Profile> = {
     targets: [...VERDICTS, 'REJECT', 'MARK'],
     oddities: 0.7,
   },
+  sets: {
+    families: [4],
+    tables: ['filter', 'mangle', 'raw'],
+    matches: ['set', 'set', 'set', 'tcp', 'udp', 'mark'],
+    targets: ['SET', 'SET', 'ACCEPT', 'MARK', 'RETURN'],
+    oddities: 0.1,
+    sets: true,
+  },
+  sets6: {
+    families: [6],
+    tables: ['filter', 'mangle', 'raw'],
+    matches: ['set', 'set', 'set', 'tcp', 'udp', 'mark'],
+    targets: ['SET', 'SET', 'ACCEPT', 'MARK', 'RETURN'],
+    oddities: 0.1,
+    sets: true,
+  },
   all: {
     families: [4, 6],
     tables: ['raw', 'mangle', 'nat', 'filter', 'security'],
@@ -160,14 +181,14 @@ function rule(
     const name = random.pick(profile.matches);
     if (used.has(name)) continue;
     used.add(name);
-    const text = MATCHES[name](random, site);
+    const text = MATCH_MAKERS[name as keyof typeof MATCH_MAKERS](random, site);
     if (text !== null) parts.push(text);
   }
   if (random.chance(0.25)) return parts.join(' ');
   if (chains.length > 0 && random.chance(0.15) && table !== 'nat')
     return `${parts.join(' ')} ${random.pick(['-j', '-j', '-g'])} ${random.pick(chains)}`;
   for (let tries = 0; tries < 10; tries++) {
-    const text = TARGETS[random.pick(profile.targets)](random, site);
+    const text = TARGET_MAKERS[random.pick(profile.targets) as keyof typeof TARGET_MAKERS](random, site);
     if (text !== null) return `${parts.join(' ')} -j ${text}`;
   }
   return parts.join(' ');
@@ -231,7 +252,7 @@ export function generate(profileName: string, seed: number): Scenario {
     host: profile.bridged ? bridgeHost() : router(random),
     rulesV4: families.includes(4) ? ruleset(random, profile, 4) : '',
     rulesV6: families.includes(6) ? ruleset(random, profile, 6) : '',
-    ipsets: '',
+    ipsets: profile.sets ? generateSets(random, families[0]) : '',
     packets,
   };
 }
