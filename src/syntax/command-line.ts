@@ -125,6 +125,9 @@ function checkTargetName(name: string): void {
 }
 
 const STANDARD_TARGETS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'QUEUE', 'RETURN']);
+const STANDARD_HELP = `standard match options:
+(If target is DROP, ACCEPT, RETURN or nothing)
+`;
 const INT_MAX = 0x7fffffff;
 
 /** Numbers of extension headers that never are a packet's protocol. */
@@ -508,6 +511,11 @@ class CommandLineReader {
     checkTargetName(name);
     line.jumpTo = name;
     if (STANDARD_TARGETS.has(name) || settings.announced.has(name)) return;
+    if (name === 'standard') {
+      // The name under which libxtables keeps the verdicts: it loads, but no kernel has such a target.
+      line.rule.target = { kind: 'extension', name, data: null };
+      return;
+    }
     const extension = findTarget(name, settings.family);
     if (extension === undefined) return;
     line.target = extension;
@@ -546,12 +554,15 @@ class CommandLineReader {
     }
     const helps = [this.target, ...this.matches].flatMap((use) => (use === null ? [] : [use.extension]));
     let text = generalHelp(settings.program, settings.version, settings.family);
-    for (const extension of helps) text += `\n${extension.help(settings.family, settings.variant)}`;
+    if (STANDARD_TARGETS.has(this.line.jumpTo) && !this.line.goto) text += `\n${STANDARD_HELP}`;
+    for (const extension of helps) {
+      text += `\n${extension.help(settings.family, settings.variant) || `${extension.name} does not take any options\n`}`;
+    }
     throw new EarlyExit(0, text);
   }
 
   private finish(): void {
-    const { line, getopt, settings } = this;
+    const { line, getopt } = this;
     const { rule } = line;
     if (line.table === 'nat' && (line.policy === 'DROP' || line.jumpTo === 'DROP')) {
       throw new UsageError(
@@ -594,8 +605,6 @@ class CommandLineReader {
     if (STANDARD_TARGETS.has(line.jumpTo) && !line.goto) {
       rule.target = { kind: 'verdict', verdict: line.jumpTo as 'ACCEPT' | 'DROP' | 'QUEUE' | 'RETURN' };
     }
-    // Settings that only the caller's ruleset can resolve (chains) stay open.
-    void settings;
   }
 
   private readAddresses(): void {

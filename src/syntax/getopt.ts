@@ -91,8 +91,8 @@ export class Getopt<Id> {
 
   /** Goes back by one word, so that an option is read again after more options have become known. */
   again(): void {
+    // What is left of a cluster of letters stays to be read first, as in glibc.
     this.index--;
-    this.cluster = '';
   }
 
   next(): Found<Id> {

@@ -9,7 +9,7 @@ import { checkTable, needsCheck } from './kernel-checks.ts';
 import { formatListLine } from './list-format.ts';
 import { echoFormat, listFormat, listRules, listTable } from './listing.ts';
 import { expandRules } from './rule-expansion.ts';
-import { formatRuleSpec } from './rule-text.ts';
+import { formatRuleSpec, isStandardExtension, storeRuleSpec } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
 import { commitDraft, noSuchTable, openLegacyTable, type Session, storedRule } from './session.ts';
 
@@ -207,7 +207,8 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
     target.kind === 'jump' || target.kind === 'goto' ? draft.chain(target.chain)?.policy !== null : false;
   const add = (chain: Chain, index: number): void => {
     if (toBuiltin) throw new StepError('map-target', 'EINVAL');
-    draft.insert(chain, index, storedRule(formatRuleSpec(spec, session), line), needsCheck(spec) ? spec : null);
+    if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
+    draft.insert(chain, index, storedRule(storeRuleSpec(spec, session), line), needsCheck(spec) ? spec : null);
   };
   switch (line.command) {
     case Cmd.append: {
@@ -225,7 +226,8 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
       const chain = findChain(draft, name, 'replace');
       if (line.ruleNumber > chain.rules.length) throw new StepError('replace', 'E2BIG');
       if (toBuiltin) throw new StepError('map-target', 'EINVAL');
-      const rule = storedRule(formatRuleSpec(spec, session), line);
+      if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
+      const rule = storedRule(storeRuleSpec(spec, session), line);
       draft.replace(chain, line.ruleNumber - 1, rule, needsCheck(spec) ? spec : null);
       return;
     }
@@ -252,7 +254,7 @@ function findRule(chain: Chain, spec: RuleSpec, check: boolean, draft: TableDraf
       (rule: StoredRule) => shapeOf(ruleSpecOf(rule, draft.table, session), session) === shape,
     );
   }
-  const text = formatRuleSpec(spec, session);
+  const text = storeRuleSpec(spec, session);
   return chain.rules.findIndex((rule: StoredRule) => rule.text === text);
 }
 

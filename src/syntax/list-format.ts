@@ -35,11 +35,11 @@ export function formatCount(count: bigint, exact: boolean, table: boolean): stri
   return `${field(String(rest), 4)}T `;
 }
 
-/** `Chain NAME (...)` and the column heads. `references` is for user-defined chains. */
-export function formatHeader(chain: Chain, references: number, format: ListFormat): string {
+/** `Chain NAME (...)` and the column heads. `references` is for user-defined chains; null: unknown. */
+export function formatHeader(chain: Chain, references: number | null, format: ListFormat): string {
   let text = `Chain ${chain.name}`;
   if (chain.policy === null) {
-    text += ` (${references} references)\n`;
+    text += references === null ? ' (ERROR obtaining refs)\n' : ` (${references} references)\n`;
   } else {
     text += ` (policy ${chain.policy}`;
     if (format.verbose) {

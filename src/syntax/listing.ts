@@ -3,7 +3,7 @@ import type { Chain } from '../ruleset/ruleset.ts';
 import type { CommandLine } from './command-line.ts';
 import { Opt } from './command-options.ts';
 import { formatHeader, formatListLine, type ListFormat } from './list-format.ts';
-import { formatRuleSpec } from './rule-text.ts';
+import { formatRuleSpec, printedText } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
 import type { Session } from './session.ts';
 
@@ -39,13 +39,19 @@ function selectChains(draft: TableDraft, line: CommandLine): Chain[] {
   return line.chain === null ? chains : chains.filter((chain) => chain.name === line.chain);
 }
 
-/** -L: false if there is no such chain. */
-export function listTable(draft: TableDraft, line: CommandLine, format: ListFormat, session: Session): boolean {
+/** -L: false if there is no such chain. `referencesOf` is for user-defined chains. */
+export function listTable(
+  draft: TableDraft,
+  line: CommandLine,
+  format: ListFormat,
+  session: Session,
+  referencesOf: (chain: string) => number | null = (chain) => draft.references(chain),
+): boolean {
   const chains = selectChains(draft, line);
   const number = line.ruleNumber;
   chains.forEach((chain, i) => {
     if (i > 0) session.out('\n');
-    if (number === 0) session.out(formatHeader(chain, draft.references(chain.name), format));
+    if (number === 0) session.out(formatHeader(chain, chain.policy === null ? referencesOf(chain.name) : 0, format));
     chain.rules.forEach((rule, index) => {
       if (number !== 0 && index + 1 !== number) return;
       session.out(formatListLine(ruleSpecOf(rule, draft.table, session), rule, index + 1, format));
@@ -73,7 +79,7 @@ export function listRules(draft: TableDraft, line: CommandLine, session: Session
       if (number !== 0 && index + 1 !== number) return;
       const text = verbose
         ? formatRuleSpec(ruleSpecOf(rule, draft.table, session), session, ` -c ${rule.packets} ${rule.bytes}`)
-        : rule.text;
+        : printedText(rule.text, session.variant);
       session.out(`-A ${chain.name}${text}\n`);
     });
   }

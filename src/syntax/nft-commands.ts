@@ -10,7 +10,7 @@ import { echoFormat, listFormat, listRules, listTable } from './listing.ts';
 import { nftRefusal, normalizeForNft } from './nft-rules.ts';
 import type { NftTable, NftTransaction } from './nft-transaction.ts';
 import { expandRules } from './rule-expansion.ts';
-import { formatRuleSpec } from './rule-text.ts';
+import { storeRuleSpec } from './rule-text.ts';
 import { noSuchTable, type Session, storedRule } from './session.ts';
 
 type Step = (transaction: NftTransaction, table: NftTable) => void;
@@ -83,8 +83,12 @@ function list(line: CommandLine, table: NftTable, session: Session): void {
       status: 1,
     });
   }
-  if ((line.command & Cmd.list) !== 0) listTable(draft, line, listFormat(line, session), session);
-  else listRules(draft, line, session);
+  if ((line.command & Cmd.list) !== 0) {
+    // The kernel counts references, so a chain of the same batch has none to tell.
+    const referencesOf = (name: string): number | null =>
+      !table.exists || draft.before.chains.has(name) ? draft.references(name) : null;
+    listTable(draft, line, listFormat(line, session), session, referencesOf);
+  } else listRules(draft, line, session);
 }
 
 /** -Z, which knows only chains that are there; a listing before it has brought all of them into the cache. */
@@ -190,6 +194,11 @@ function rename(transaction: NftTransaction, table: NftTable, name: string, newN
   if (draft.chain(newName) !== undefined) throw new StepError('rename', 'EEXIST');
   const chain = mustFind(transaction, table, name, 'rename');
   if (chain.policy !== null) {
+    if (draft.before.chains.get(name)?.absent === true) {
+      // Made in the same batch: the kernel does not know it yet by its old name.
+      transaction.refuse('CHAIN_RENAME', 'ENOENT', `chain ${newName}`);
+      return;
+    }
     throw new UsageError('renaming a built-in chain, which nftables allows, is not simulated', { status: 1 });
   }
   draft.rename(chain, newName);
@@ -205,7 +214,7 @@ function queueRules(line: CommandLine, session: Session, put: (step: Step) => vo
   const verbose = (line.options & Opt.verbose) !== 0;
   for (const each of expandRules(line)) {
     const spec = normalizeForNft(each);
-    const stored = storedRule(formatRuleSpec(spec, session), line);
+    const stored = storedRule(storeRuleSpec(spec, session), line);
     const echo = (): void => {
       if (verbose) session.out(formatListLine(spec, stored, 0, echoFormat(session)));
     };

@@ -1,8 +1,9 @@
 import { isAnyPort, type TcpMatch, tcpIsNative } from '../extensions/matches/tcp.ts';
 import { type UdpMatch, udpIsNative } from '../extensions/matches/udp.ts';
 import { ANY_ADDRESS, sameAddress } from '../ruleset/addresses.ts';
-import type { AddressMatch, MatchUse, RuleSpec } from '../ruleset/rule.ts';
+import type { AddressMatch, InterfaceMatch, MatchUse, RuleSpec } from '../ruleset/rule.ts';
 import type { Errno } from './errno.ts';
+import { isStandardExtension } from './rule-text.ts';
 
 type PortMatch = Pick<UdpMatch, 'sourcePorts' | 'destinationPorts' | 'invertSource' | 'invertDestination'>;
 
@@ -38,12 +39,20 @@ function merge(into: MatchUse, from: MatchUse): MatchUse {
   return { name: into.name, data: merged };
 }
 
+/** `-i +` is no test at all. */
+function anyInterface(match: InterfaceMatch | null): boolean {
+  return match !== null && match.name === '+' && !match.invert;
+}
+
 /**
  * A rule as iptables-nft reads it back: ports and flags of tcp and udp are written as expressions of nftables, which
  * leaves nothing of a test for all ports and makes one match of several.
  */
 export function normalizeForNft(rule: RuleSpec): RuleSpec {
-  if (!rule.matches.some(isNative)) return rule;
+  const inInterface = anyInterface(rule.inInterface) ? null : rule.inInterface;
+  const outInterface = anyInterface(rule.outInterface) ? null : rule.outInterface;
+  const plain = inInterface === rule.inInterface && outInterface === rule.outInterface;
+  if (!rule.matches.some(isNative)) return plain ? rule : { ...rule, inInterface, outInterface };
   const matches: MatchUse[] = [];
   for (const match of rule.matches) {
     if (!isNative(match)) {
@@ -55,7 +64,7 @@ export function normalizeForNft(rule: RuleSpec): RuleSpec {
     if (earlier < 0) matches.push(match);
     else matches[earlier] = merge(matches[earlier] as MatchUse, match);
   }
-  return { ...rule, matches };
+  return { ...rule, inInterface, outInterface, matches };
 }
 
 const isEverything = (match: AddressMatch | null): boolean =>
@@ -64,5 +73,6 @@ const isEverything = (match: AddressMatch | null): boolean =>
 /** What the kernel answers to a rule for which nftables has no expression. */
 export function nftRefusal(rule: RuleSpec): Errno | null {
   if (isEverything(rule.source) || isEverything(rule.destination)) return 'EINVAL';
+  if (isStandardExtension(rule)) return 'EINVAL';
   return rule.target.kind === 'verdict' && rule.target.verdict === 'QUEUE' ? 'ENOENT' : null;
 }

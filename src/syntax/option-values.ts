@@ -17,6 +17,7 @@ import {
   parseDouble,
   parseUnsigned,
   parseUnsigned64,
+  scanDecimal,
   scanUnsigned,
   scanUnsignedWithin,
 } from './numbers.ts';
@@ -309,14 +310,11 @@ function resolveNumeric(text: string, family: Family): AddressWords | null {
   return word === null ? null : [word, 0, 0, 0];
 }
 
-/** A port as `getaddrinfo` reads a service: a decimal number, or a name in any protocol. */
+/** A port as `getaddrinfo` reads a service: a decimal number (an int that is not negative, cut to 16 bits), or a name. */
 function portByName(text: string, context: ValueContext): number | null {
-  const match = /^[\t-\r ]*[+-]?\d+$/.exec(text);
-  if (match !== null) {
-    const value = Number(text);
-    return Number.isFinite(value) ? ((value % 65536) + 65536) % 65536 : null;
-  }
-  return context.names.serviceByName(text, null);
+  if (!/^[\t-\r ]*[+-]?\d+$/.test(text)) return context.names.serviceByName(text, null);
+  const number = Number(BigInt.asIntN(32, scanDecimal(text) ?? 0n));
+  return number < 0 ? null : number & MAX_16;
 }
 
 function readPort(text: string, context: ValueContext): number {

@@ -1,4 +1,5 @@
 import type { NameServices, PrintContext, Variant } from '../extensions/contract.ts';
+import type { UdpMatch } from '../extensions/matches/udp.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
 import type { Family } from '../packet/family.ts';
 import { ANY_ADDRESS, formatAddress, formatIpv4, prefixLength, sameAddress } from '../ruleset/addresses.ts';
@@ -31,10 +32,45 @@ function saveAddress(letter: string, match: AddressMatch | null, family: Family)
   return `${match.invert ? ' !' : ''} -${letter} ${formatAddress(match.address, family)}/${maskText(match, family)}`;
 }
 
-function saveInterface(letter: string, match: InterfaceMatch | null): string {
-  // A lone `+` is any interface: nothing to say.
-  if (match === null || match.name === '' || match.name === '+') return '';
-  return `${match.invert ? ' !' : ''} -${letter} ${match.name}`;
+function saveInterface(letter: string, match: InterfaceMatch | null, stored: boolean): string {
+  if (match === null || match.name === '') return '';
+  const name = stored && /[\s"\\]/.test(match.name) ? `"${match.name.replace(/["\\]/g, '\\$&')}"` : match.name;
+  return `${match.invert ? ' !' : ''} -${letter} ${name}`;
+}
+
+/** `-j standard`, which no kernel takes. */
+export function isStandardExtension({ target }: RuleSpec): boolean {
+  return target.kind === 'extension' && target.name === 'standard';
+}
+
+/** Inverted tests for every port, which the save text of tcp and udp leaves out. */
+function unsavedPorts({ name, data }: RuleSpec['matches'][number]): string {
+  if (name !== 'tcp' && name !== 'udp') return '';
+  const { sourcePorts, destinationPorts, invertSource, invertDestination } = data as UdpMatch;
+  const all = ([min, max]: readonly [number, number]): boolean => min === 0 && max === 0xffff;
+  return (
+    (invertSource && all(sourcePorts) ? ' ! --sport 0:65535' : '') +
+    (invertDestination && all(destinationPorts) ? ' ! --dport 0:65535' : '')
+  );
+}
+
+/**
+ * The text that is kept of a rule: as formatRuleSpec, and readable again where the real save text is not (odd interface
+ * names) or leaves out what a listing still shows.
+ */
+export function storeRuleSpec(rule: RuleSpec, settings: RuleTextSettings): string {
+  return specText(rule, settings, '', true);
+}
+
+const ONLY_STORED = / -[io] ["+]|port 0:65535/;
+
+/** The save text of a rule that is kept as `text`. */
+export function printedText(text: string, variant: Variant): string {
+  if (!ONLY_STORED.test(text)) return text;
+  return text
+    .replace(/ ! --[sd]port 0:65535/g, '')
+    .replace(/( -[io] )"((?:[^"\\]|\\.)*)"/g, (_, option, name) => option + name.replace(/\\(.)/g, '$1'))
+    .replace(/( !)? -[io] \+(?= |$)/g, (all, not) => (variant === 'nft' && not !== undefined ? all : ''));
 }
 
 /**
@@ -42,6 +78,10 @@ function saveInterface(letter: string, match: InterfaceMatch | null): string {
  * puts before the target (` -c 1 60`).
  */
 export function formatRuleSpec(rule: RuleSpec, settings: RuleTextSettings, counters = ''): string {
+  return printedText(specText(rule, settings, counters, false), settings.variant);
+}
+
+function specText(rule: RuleSpec, settings: RuleTextSettings, counters: string, stored: boolean): string {
   const { family } = rule;
   const context: PrintContext = {
     family,
@@ -53,14 +93,15 @@ export function formatRuleSpec(rule: RuleSpec, settings: RuleTextSettings, count
   let text =
     saveAddress('s', rule.source, family) +
     saveAddress('d', rule.destination, family) +
-    saveInterface('i', rule.inInterface) +
-    saveInterface('o', rule.outInterface);
+    saveInterface('i', rule.inInterface, stored) +
+    saveInterface('o', rule.outInterface, stored);
   if (rule.protocol > 0) {
     text += `${rule.protocolInvert ? ' !' : ''} -p ${protocolName(rule.protocol, settings.names) ?? rule.protocol}`;
   }
   if (rule.fragment !== null) text += rule.fragment ? ' -f' : ' ! -f';
-  for (const { name, data } of rule.matches) {
-    text += ` -m ${name}${findMatch(name, family)?.save(data, context) ?? ''}`;
+  for (const match of rule.matches) {
+    text += ` -m ${match.name}${findMatch(match.name, family)?.save(match.data, context) ?? ''}`;
+    if (stored) text += unsavedPorts(match);
   }
   text += counters;
   const { target } = rule;

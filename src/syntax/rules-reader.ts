@@ -8,7 +8,7 @@ import { checkTable } from './kernel-checks.ts';
 import { applyLegacy } from './legacy-commands.ts';
 import { normalizeForNft } from './nft-rules.ts';
 import { cutRestoreLine, lineFields } from './restore-line.ts';
-import { formatRuleSpec, type RuleTextSettings } from './rule-text.ts';
+import { type RuleTextSettings, storeRuleSpec } from './rule-text.ts';
 import { RulesError, readCounters, ruleSpecOf } from './save-format.ts';
 import type { Session } from './session.ts';
 
@@ -116,10 +116,10 @@ class RulesReader {
     for (const chain of table.chains.values()) {
       chain.rules.forEach((rule, i) => {
         // Only ports and flags of tcp and udp are ever written differently.
-        if (!/ -m (tcp|udp)\b/.test(rule.text)) return;
+        if (!/ -m (tcp|udp)\b| -[io] \+/.test(rule.text)) return;
         const spec = ruleSpecOf(rule, table, this.session);
         const normal = normalizeForNft(spec);
-        if (normal !== spec) chain.rules[i] = { ...rule, text: formatRuleSpec(normal, this.session) };
+        if (normal !== spec) chain.rules[i] = { ...rule, text: storeRuleSpec(normal, this.session) };
       });
     }
     return table;

@@ -13,7 +13,11 @@ export class RulesError extends Error {
 }
 
 /** `*table` to `COMMIT`, with counters at the rules if `counters`. */
-export function formatTable(table: Table, counters: boolean, ruleText = (rule: StoredRule) => rule.text): string {
+export function formatTable(
+  table: Table,
+  counters: boolean,
+  ruleText = (rule: StoredRule): string => rule.text,
+): string {
   const parts: string[] = [`*${table.name}\n`];
   for (const chain of table.chains.values()) {
     parts.push(
@@ -67,6 +71,12 @@ export function parseCanonicalRuleset(text: string, family: Family): Ruleset {
         chain = table?.chains.get(text.slice(nameStart, nameEnd));
       }
       if (close < 0 || chain === undefined) throw new RulesError('not a rule', number);
+      // A newline inside of quotes belongs to the rule.
+      while (end < text.length && opensQuote(text.slice(nameEnd, end))) {
+        const next = text.indexOf('\n', end + 1);
+        end = next < 0 ? text.length : next;
+        number++;
+      }
       const rule: StoredRule = { text: text.slice(nameEnd, end), packets: 0n, bytes: 0n };
       if (close - start !== 4 || !text.startsWith('[0:0', start)) {
         const counters = readCounters(text.slice(start, close + 1));
@@ -91,6 +101,17 @@ export function parseCanonicalRuleset(text: string, family: Family): Ruleset {
     start = end + 1;
   }
   return { family, tables };
+}
+
+/** Whether a text ends inside of double quotes. */
+function opensQuote(text: string): boolean {
+  let open = false;
+  for (let i = text.indexOf('"'); i >= 0 && i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 34) open = !open;
+    else if (code === 92 && open) i++;
+  }
+  return open;
 }
 
 /** `[packets:bytes]`, or null. */
