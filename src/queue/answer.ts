@@ -43,7 +43,7 @@ export function readAnswerLine(line: string, id: number): QueueAnswer {
   }
   const read = readAnswer(answer);
   const answered =
-    typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>)['id'] : undefined;
+    typeof answer === 'object' && answer !== null ? (answer as { id?: unknown }).id : undefined;
   if (answered !== id) {
     throw new QueueError(`the answer must have "id":${id}, as the packet has, not ${describe(answered)}`);
   }

@@ -41,7 +41,10 @@ describe('simulate', () => {
       'forwarded eth1 eth0',
     ]);
     // FIN, FIN, ACK: as in Linux the entry is in TIME_WAIT then.
-    const last = packets.at(-1)!.steps.filter((step) => step.kind === 'conntrack').at(-1);
+    const last = packets
+      .at(-1)!
+      .steps.filter((step) => step.kind === 'conntrack')
+      .at(-1);
     expect(last).toMatchObject({ state: 'ESTABLISHED' });
     expect(last?.kind === 'conntrack' && last.entry).toContain('TIME_WAIT');
   });

@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { QueuedPacket } from '../datapath/queueing.ts';
+import { queueVerdict, Verdict } from '../datapath/verdicts.ts';
+import { fromHex, toHex } from '../packet/bytes.ts';
+import { readAnswer, readAnswerLine } from './answer.ts';
+import { handlerPacket, type QueueHandler } from './handler.ts';
+import { functionHandler, type QueueRange, queueListener } from './listener.ts';
+import { openHandler, parseQueueOption } from './open.ts';
+
+const PACKET: QueuedPacket = {
+  queue: 50,
+  id: 1,
+  time: 1000,
+  family: 4,
+  hook: 'PREROUTING',
+  table: 'mangle',
+  mark: 7,
+  inDevice: null,
+  outDevice: null,
+  physicalIn: null,
+  physicalOut: null,
+  hardwareAddress: Uint8Array.from([2, 0, 0, 0, 0xff, 1]),
+  owner: null,
+  payload: fromHex('4500001c00000000401166cc0a0000050a000001138800350008d850')!,
+};
+
+const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-queue-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function listener(ranges: QueueRange[], timeout = 5000) {
+  return queueListener({
+    ranges,
+    timeout,
+    packetNumber: () => 12,
+    timer(milliseconds, callback) {
+      const timer = setTimeout(callback, milliseconds);
+      return () => clearTimeout(timer);
+    },
+  });
+}
+
+async function asked(command: string, timeout?: number): Promise<unknown> {
+  const range = await openHandler(parseQueueOption(`50=${command}`), folder);
+  try {
+    return await listener([range], timeout).handle(PACKET);
+  } finally {
+    await range.handler.close?.();
+  }
+}
+
+describe('answers', () => {
+  it('are a verdict, or an object with mark and payload', () => {
+    expect(readAnswer('drop')).toEqual({ verdict: Verdict.drop });
+    expect(readAnswer({ verdict: 'queue:3' })).toEqual({ verdict: queueVerdict(3, false) });
+    expect(readAnswerLine('{"id":4,"verdict":"accept","mark":7}', 4)).toEqual({ verdict: Verdict.accept, mark: 7 });
+    const { payload } = readAnswer({ verdict: 'accept', payload: toHex(PACKET.payload) });
+    expect(payload).toEqual(PACKET.payload);
+  });
+
+  it.each([
+    ['pass', '"verdict" must be accept, drop, repeat, stop, stolen or queue:N (N to 65535), not "pass"'],
+    [{ verdict: 'queue:70000' }, 'not "queue:70000"'],
+    [{ verdict: 'accept', mark: -1 }, '"mark" must be a whole number'],
+    [{ verdict: 'accept', payload: 'xyz' }, '"payload" must be the packet in hexadecimal'],
+    [{ verdict: 'accept', payload: '4500' }, 'a whole packet'],
+    [undefined, 'the answer must be an object like {"verdict":"accept"}, not nothing'],
+  ])('cannot be %j', (answer, message) => {
+    expect(() => readAnswer(answer)).toThrow(message);
+  });
+});
+
+describe('--queue', () => {
+  it.each([
+    ['0=accept', { first: 0, last: 0, handler: 'accept' }],
+    ['50-58=./policy.mjs', { first: 50, last: 58, handler: './policy.mjs' }],
+    ['1=python3 p.py a=b', { first: 1, last: 1, handler: 'python3 p.py a=b' }],
+  ])('reads %s', (text, option) => {
+    expect(parseQueueOption(text)).toEqual(option);
+  });
+
+  it.each(['accept', '5=', '9-3=drop', '0-70000=drop'])('refuses %s', (text) => {
+    expect(() => parseQueueOption(text)).toThrow();
+  });
+});
+
+describe('handlers', () => {
+  it('get the packet in the words of the protocol', () => {
+    expect(handlerPacket(PACKET)).toEqual({
+      queue: 50,
+      id: 1,
+      time: 0.001,
+      hook: 'PREROUTING',
+      table: 'mangle',
+      mark: 7,
+      indev: null,
+      outdev: null,
+      physindev: null,
+      physoutdev: null,
+      hwaddr: '02:00:00:00:ff:01',
+      uid: null,
+      gid: null,
+      payload: toHex(PACKET.payload),
+    });
+  });
+
+  it('answer at once or later, as functions', async () => {
+    const at = (handler: QueueHandler) =>
+      listener([{ first: 1, last: 60, handler: functionHandler('h', handler) }]).handle(PACKET);
+    expect(at(() => 'drop')).toEqual({ verdict: Verdict.drop });
+    expect(await at(async ({ bytes }) => ({ verdict: 'accept', payload: bytes }))).toEqual({
+      verdict: Verdict.accept,
+      payload: PACKET.payload,
+    });
+    expect(() => at(() => ({ verdict: 'never' as 'drop' }))).toThrow('h: packet 12 (id 1): "verdict" must be');
+  });
+
+  it('listen only on their numbers', () => {
+    const listening = listener([{ first: 5, last: 6, handler: functionHandler('h', () => 'accept') }]);
+    expect([4, 5, 6, 7].map((queue) => listening.listens(queue))).toEqual([false, true, true, false]);
+  });
+
+  it('are modules', async () => {
+    writeFileSync(
+      path.join(folder, 'drop.mjs'),
+      'export default async (packet) => ({ verdict: "drop", mark: packet.queue });',
+    );
+    expect(await asked('drop.mjs')).toEqual({ verdict: Verdict.drop, mark: 50 });
+    writeFileSync(path.join(folder, 'none.mjs'), 'export const x = 1;');
+    await expect(asked('none.mjs')).rejects.toThrow('has no default export that is a function');
+    await expect(asked('missing.mjs')).rejects.toThrow('cannot be loaded');
+  });
+
+  it('are commands that answer line by line', async () => {
+    const echo = `while read -r line; do echo '{"id":1,"verdict":"accept","mark":9}'; done`;
+    expect(await asked(echo)).toEqual({ verdict: Verdict.accept, mark: 9 });
+  });
+
+  it('fail by name when a command hangs, ends or talks nonsense', async () => {
+    await expect(asked('cat >/dev/null', 100)).rejects.toThrow(
+      '--queue 50=cat >/dev/null: packet 12 (id 1): no answer within 0.1 s (--queue-timeout)',
+    );
+    await expect(asked('exit 3')).rejects.toThrow('the command ended early (status 3)');
+    await expect(asked('read x; echo what')).rejects.toThrow('the answer is not JSON: "what"');
+    await expect(asked(`read x; echo '{"id":2,"verdict":"drop"}'`)).rejects.toThrow('the answer must have "id":1');
+  });
+});
