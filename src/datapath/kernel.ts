@@ -9,7 +9,7 @@ import type { FragmentQueues } from './defragment.ts';
 import type { Host, RouteAnswer } from './environment.ts';
 import type { HookRunner } from './hook-runner.ts';
 import { HOOK_NAMES, Hook } from './hooks.ts';
-import type { ErrorLimiter } from './ipv4/error-limit.ts';
+import type { Peers } from './ipv4/peers.ts';
 import type { Recorder } from './recorder.ts';
 import { Stage } from './stages.ts';
 
@@ -23,7 +23,7 @@ export interface Kernel {
   readonly conntrack: Conntrack;
   readonly fragments: FragmentQueues;
   readonly macs: LearnedMacs;
-  readonly errorLimiter: ErrorLimiter;
+  readonly peers: Peers;
   readonly loopback: Device;
   /** What was sent to the machine itself over `lo` and is received when the current packet is done (netif_rx). */
   readonly backlog: Packet[];

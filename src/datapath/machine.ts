@@ -14,9 +14,9 @@ import type { TableEvaluator } from './evaluator.ts';
 import { hookFunctions, type TableRunner } from './hook-functions.ts';
 import { type HookFunctions, HookRunner } from './hook-runner.ts';
 import type { HookState, TableName } from './hooks.ts';
-import { ErrorLimiter } from './ipv4/error-limit.ts';
 import { forwardedIpv4, routeIpv4 } from './ipv4/input.ts';
 import { receiveLocalIpv4 } from './ipv4/local.ts';
+import { type PeerMemory, Peers } from './ipv4/peers.ts';
 import { routeIpv6 } from './ipv6/input.ts';
 import { receiveLocalIpv6 } from './ipv6/local.ts';
 import { type Kernel, routeLocal } from './kernel.ts';
@@ -35,7 +35,7 @@ import { ReferenceEvaluator, type RuleTracer } from './traverse-reference.ts';
 
 /** What of the stack's own memory is kept between traces. */
 interface StackMemory {
-  errorLimits: [source: number, tokens: number, last: number][];
+  peers: PeerMemory[];
 }
 
 /** Switches on a machine with these rules. Throws if a rule cannot be compiled (an extension or chain that does not exist). */
@@ -54,7 +54,7 @@ export function createMachine(options: MachineOptions): Machine {
   const states = new NamedStates();
   const fragments = new FragmentQueues(host, clock);
   const macs = new LearnedMacs();
-  const errorLimiter = new ErrorLimiter();
+  const peers = new Peers(host);
   if (memory !== null) {
     clock.now = memory.uptime;
     clock.shift = memory.uptime - memory.clock;
@@ -62,7 +62,7 @@ export function createMachine(options: MachineOptions): Machine {
     if (typeof memory.conntrack === 'string' && memory.conntrack !== '') conntrack.load(memory.conntrack);
     macs.load(memory.learnedMacs, host, clock.now);
     fragments.load(memory.fragments);
-    errorLimiter.load((memory.stack as StackMemory | null)?.errorLimits ?? []);
+    peers.load((memory.stack as StackMemory | null)?.peers ?? []);
   }
 
   let kernel: Kernel;
@@ -133,7 +133,7 @@ export function createMachine(options: MachineOptions): Machine {
     conntrack,
     fragments,
     macs,
-    errorLimiter,
+    peers,
     loopback,
     backlog: [],
     icmpBusy: { 4: false, 6: false },
@@ -283,8 +283,8 @@ class SimulatedMachine implements Machine {
   }
 
   memory(): MachineMemory {
-    const { clock, random, conntrack, macs, fragments, errorLimiter } = this.#kernel;
-    const stack: StackMemory = { errorLimits: errorLimiter.save() };
+    const { clock, random, conntrack, macs, fragments, peers } = this.#kernel;
+    const stack: StackMemory = { peers: peers.save() };
     return {
       clock: clock.real,
       uptime: clock.now,

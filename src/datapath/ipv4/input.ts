@@ -69,7 +69,7 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
       forwardIpv4(kernel, packet, redirects);
       break;
     default:
-      if (!limited || kernel.errorLimiter.allows(packet.src[0]!, kernel.clock.now)) {
+      if (!limited || kernel.peers.allowsRouteError(packet.src[0]!, kernel.clock.now)) {
         sendIcmpError(kernel, packet, icmpType, icmpCode);
       }
       recorder.dropped(packet, 'no route');

@@ -1,6 +1,6 @@
 import { readUint16, readUint32, writeUint32 } from '../../packet/bytes.ts';
 import { checksumHolds, foldSum, pseudoHeaderSum, sumWords } from '../../packet/checksum.ts';
-import { type Packet, PacketType } from '../../packet/packet.ts';
+import { ConntrackInfo, type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { tosOf } from '../../packet/rewrite.ts';
 import { compose, segment } from '../compose.ts';
@@ -188,7 +188,15 @@ function offeredOptions(packet: Packet): { sack: boolean; scale: boolean; timest
 function receiveUdp(kernel: Kernel, packet: Packet): void {
   if (!datagramIsRight(packet)) return;
   if (packet.route?.type === 'broadcast' || packet.route?.type === 'multicast') return;
-  if (socketFor(kernel, packet) === null) sendIcmpError(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
+  if (socketFor(kernel, packet) !== null) return;
+  detach(packet);
+  sendIcmpError(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
+}
+
+/** UDP lets go of the connection before it answers: the answer has to find it by itself (nf_reset_ct). */
+export function detach(packet: Packet): void {
+  packet.connection = null;
+  packet.conntrackInfo = ConntrackInfo.new;
 }
 
 /** Length and checksum of a UDP datagram; a checksum of 0 is none (IPv4 only). */

@@ -7,7 +7,7 @@ import { tosOf } from '../../packet/rewrite.ts';
 import { checkOptions6 } from '../../packet/validate.ts';
 import { compose } from '../compose.ts';
 import { sendIcmpv6Error, sourceFor } from '../icmp-error.ts';
-import { answerSegment, datagramIsRight, socketFor } from '../ipv4/local.ts';
+import { answerSegment, datagramIsRight, detach, socketFor } from '../ipv4/local.ts';
 import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from '../kernel.ts';
 
 const UNREACHABLE = 1;
@@ -45,7 +45,9 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
     case Protocol.udplite:
       recorder.delivered(packet);
       if (isMulticast(packet.dst) || !datagramIsRight(packet) || sumIsStale(packet)) break;
-      if (socketFor(kernel, packet) === null) sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
+      if (socketFor(kernel, packet) !== null) break;
+      detach(packet);
+      sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
       break;
     case Protocol.raw:
       recorder.delivered(packet);
