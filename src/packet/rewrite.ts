@@ -97,20 +97,12 @@ function storeChecksum(bytes: Uint8Array, at: number, protocol: number, value: n
  * (not used) stays 0; SCTP gets a new CRC. Later fragments have no transport header: callers ask first.
  */
 export function setTransportWord(packet: Packet, offset: number, value: number): void {
-  const { bytes, transport, protocol } = packet;
+  const { bytes, transport } = packet;
   const at = transport + offset;
   const before = readUint16(bytes, at);
   if (before === value) return;
   writeUint16(bytes, at, value);
-  if (protocol === Protocol.sctp) {
-    if (transport + 12 <= bytes.length) writeUint32(bytes, transport + 8, sctpChecksum(bytes, transport, bytes.length));
-    return;
-  }
-  const field = checksumOffset(packet.family, protocol);
-  if (field < 0 || transport + field + 2 > bytes.length) return;
-  const checksum = readUint16(bytes, transport + field);
-  if (checksum === 0 && protocol === Protocol.udp) return;
-  storeChecksum(bytes, transport + field, protocol, replaceWord(checksum, before, value));
+  mendTransport(packet, before, value);
 }
 
 /** Sets 32 bits at an even offset of the transport header or payload. */
@@ -122,20 +114,26 @@ export function setTransportLong(packet: Packet, offset: number, value: number):
 /** Sets one byte at any offset of the transport header or payload. */
 export function setTransportByte(packet: Packet, offset: number, value: number): void {
   const { bytes, transport } = packet;
-  const even = offset & ~1;
-  // A last odd byte is summed as if a zero byte followed it.
-  if (transport + even + 1 >= bytes.length) {
-    const before = bytes[transport + even]! << 8;
-    const field = checksumOffset(packet.family, packet.protocol);
-    bytes[transport + even] = value;
-    if (field < 0) return;
-    const checksum = readUint16(bytes, transport + field);
-    if (checksum === 0 && packet.protocol === Protocol.udp) return;
-    storeChecksum(bytes, transport + field, packet.protocol, replaceWord(checksum, before, value << 8));
+  const at = transport + offset;
+  const before = bytes[at]!;
+  bytes[at] = value;
+  // A word's upper byte at even offsets; a last odd byte is summed as if a zero followed it.
+  const shift = offset & 1 ? 0 : 8;
+  mendTransport(packet, before << shift, value << shift);
+}
+
+/** Mends the transport checksum after a word of the segment changed. */
+function mendTransport(packet: Packet, before: number, after: number): void {
+  const { bytes, transport, protocol } = packet;
+  if (protocol === Protocol.sctp) {
+    if (transport + 12 <= bytes.length) writeUint32(bytes, transport + 8, sctpChecksum(bytes, transport, bytes.length));
     return;
   }
-  const word = readUint16(bytes, transport + even);
-  setTransportWord(packet, even, offset & 1 ? (word & 0xff00) | value : (word & 0xff) | (value << 8));
+  const field = checksumOffset(packet.family, protocol);
+  if (field < 0 || transport + field + 2 > bytes.length) return;
+  const checksum = readUint16(bytes, transport + field);
+  if (checksum === 0 && protocol === Protocol.udp) return;
+  storeChecksum(bytes, transport + field, protocol, replaceWord(checksum, before, after));
 }
 
 /** Which end of a packet a rewriting changes (`enum nf_nat_manip_type`). */
