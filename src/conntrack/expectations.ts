@@ -66,10 +66,17 @@ export class Expectations {
   private readonly table: ConntrackTable;
   private readonly max: number;
   private readonly policyOf: (helper: string, index: number) => ExpectationPolicy;
+  private readonly statistics: { expectCreate: number; expectDelete: number };
   count = 0;
   private nextId = 1;
 
-  constructor(table: ConntrackTable, max: number, policyOf: (helper: string, index: number) => ExpectationPolicy) {
+  constructor(
+    table: ConntrackTable,
+    max: number,
+    policyOf: (helper: string, index: number) => ExpectationPolicy,
+    statistics: { expectCreate: number; expectDelete: number },
+  ) {
+    this.statistics = statistics;
     this.table = table;
     this.max = max;
     this.policyOf = policyOf;
@@ -92,6 +99,7 @@ export class Expectations {
     list.splice(index, 1);
     if (list.length === 0) this.buckets.delete(key);
     this.count--;
+    this.statistics.expectDelete++;
   }
 
   removeOf(master: number): void {
@@ -146,6 +154,7 @@ export class Expectations {
     if (policy.max > 0) this.evict(expectation, policy.max, now);
     if (this.count >= this.max) return 'full';
     expectation.expiry = now + policy.timeout * 1e6;
+    this.statistics.expectCreate++;
     this.insert(expectation);
     return 'ok';
   }

@@ -101,6 +101,37 @@ export interface NatLink {
   translateExpected(entry: Entry, expectation: Expectation): void;
 }
 
+/** Counts of `conntrack -S`. */
+export interface Statistics {
+  found: number;
+  invalid: number;
+  insert: number;
+  insertFailed: number;
+  drop: number;
+  earlyDrop: number;
+  error: number;
+  clashResolve: number;
+  expectNew: number;
+  expectCreate: number;
+  expectDelete: number;
+}
+
+function newStatistics(): Statistics {
+  return {
+    found: 0,
+    invalid: 0,
+    insert: 0,
+    insertFailed: 0,
+    drop: 0,
+    earlyDrop: 0,
+    error: 0,
+    clashResolve: 0,
+    expectNew: 0,
+    expectCreate: 0,
+    expectDelete: 0,
+  };
+}
+
 export function createConntrack(dependencies: ConntrackDependencies): ConntrackService {
   return new ConntrackService(dependencies);
 }
@@ -118,6 +149,8 @@ export class ConntrackService implements Conntrack, Tracking {
   readonly greKeys: { tuple: Uint32Array; key: number; master: number; direction: Direction }[] = [];
   readonly random: () => number;
   nat: NatLink | null = null;
+  /** What `conntrack -S` shows (`struct ip_conntrack_stat`). */
+  readonly statistics: Statistics = newStatistics();
   private readonly clock: () => number;
   private readonly key = newTupleWords();
   private readonly inverse = newTupleWords();
@@ -128,7 +161,7 @@ export class ConntrackService implements Conntrack, Tracking {
     this.clock = dependencies.now;
     this.random = dependencies.random;
     this.settings = readSettings(dependencies.sysctl);
-    this.expectations = new Expectations(this.table, this.settings.expectMax, policyOf);
+    this.expectations = new Expectations(this.table, this.settings.expectMax, policyOf, this.statistics);
   }
 
   get accounting(): boolean {
@@ -227,6 +260,7 @@ export class ConntrackService implements Conntrack, Tracking {
       const found = this.resolve(packet, template, now);
       if (found === null) return this.invalid(packet, this.lastReason);
       if (found === 'full') {
+        this.statistics.drop++;
         if (this.observer !== null) {
           this.observer({ kind: 'conntrack', event: 'full', state: 'INVALID', reason: 'nf_conntrack: table full' });
         }
@@ -272,6 +306,7 @@ export class ConntrackService implements Conntrack, Tracking {
   }
 
   private invalid(packet: Packet, reason: string): VerdictCode {
+    this.statistics.invalid++;
     packet.connection = null;
     if (this.observer !== null) {
       this.observer({ kind: 'conntrack', event: 'invalid', state: 'INVALID', ...(reason === '' ? {} : { reason }) });
@@ -342,6 +377,7 @@ export class ConntrackService implements Conntrack, Tracking {
 
   private becomeExpected(entry: Entry, expectation: Expectation): void {
     const master = this.entry(expectation.master);
+    this.statistics.expectNew++;
     entry.status |= Status.expected;
     entry.mark = master.mark;
     entry.secmark = master.secmark;
@@ -381,12 +417,15 @@ export class ConntrackService implements Conntrack, Tracking {
       case 'message':
         return null;
       case 'invalid':
+        this.statistics.error++;
         return this.invalid(packet, nature.reason);
       case 'untracked':
+        this.statistics.error++;
         packet.conntrackInfo = ConntrackInfo.untracked;
         if (this.observer !== null) this.observer({ kind: 'conntrack', event: 'untracked', state: 'UNTRACKED' });
         return Verdict.accept;
       case 'error':
+        this.statistics.error++;
         return this.relate(packet, nature.quoteOffset, template);
     }
   }
@@ -490,6 +529,8 @@ export class ConntrackService implements Conntrack, Tracking {
    */
   private resolveClash(packet: Packet, loser: Entry, rival: number): VerdictCode {
     const drop = (): VerdictCode => {
+      this.statistics.drop++;
+      this.statistics.insertFailed++;
       this.observer?.({
         kind: 'conntrack',
         event: 'clash',
@@ -507,6 +548,7 @@ export class ConntrackService implements Conntrack, Tracking {
       loser.zone(Direction.reply),
     );
     if (other >= 0) return this.join(packet, loser, this.entry(other >>> 1)) ? Verdict.accept : drop();
+    this.statistics.clashResolve++;
     loser.expiry = this.clock() + 1e6;
     loser.status |= Status.fixedTimeout | Status.natClash | Status.confirmed;
     this.table.link(loser.slot, Direction.reply);
@@ -526,6 +568,7 @@ export class ConntrackService implements Conntrack, Tracking {
       winner.zone(Direction.reply) === loser.zone(Direction.original);
     if (!equal && !reverse) return false;
     const direction = directionOf(packet);
+    this.statistics.clashResolve++;
     if (winner.has(Extra.accounting)) winner.count(direction, 1, packet.bytes.length);
     packet.connection = winner;
     this.discard(loser);
@@ -639,6 +682,7 @@ export class ConntrackService implements Conntrack, Tracking {
         const entry = this.entry(slot);
         if ((entry.status & (Status.assured | Status.dying)) !== 0) continue;
         this.destroy(entry, 'early drop: the table is full');
+        this.statistics.earlyDrop++;
         dropped = true;
       }
       if (dropped) return true;

@@ -3,7 +3,7 @@ import type { Family } from '../packet/family.ts';
 import { Direction, Status, type Tuple } from './connection.ts';
 import type { Entry } from './entry.ts';
 import type { Expectation } from './expectations.ts';
-import type { ConntrackService } from './service.ts';
+import type { ConntrackService, Statistics } from './service.ts';
 import type { AssignedHelper, SequenceShift } from './sidelines.ts';
 import { Extra, Field } from './table.ts';
 import { newTupleWords, tupleToWords, wordsToTuple } from './tuple.ts';
@@ -59,6 +59,10 @@ interface CallLine {
   call: { tuple: number[]; key: number; master: number; direction: Direction };
 }
 
+interface StatisticsLine {
+  statistics: Statistics;
+}
+
 function tupleText(tuple: Tuple): TupleText {
   const { family } = tuple;
   return [
@@ -98,6 +102,9 @@ export function saveTable(service: ConntrackService, now: number): string {
   for (const { tuple, key, master, direction } of service.greKeys) {
     const line: CallLine = { call: { tuple: [...tuple], key, master: service.entry(master).id, direction } };
     lines.push(JSON.stringify(line));
+  }
+  if (Object.values(service.statistics).some((count) => count !== 0)) {
+    lines.push(JSON.stringify({ statistics: service.statistics } satisfies StatisticsLine));
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
@@ -158,7 +165,11 @@ export function loadTable(service: ConntrackService, text: string, now: number):
     const content = lines[i]!;
     if (content === '') continue;
     try {
-      const line = JSON.parse(content) as EntryLine | ExpectationLine | CallLine;
+      const line = JSON.parse(content) as EntryLine | ExpectationLine | CallLine | StatisticsLine;
+      if ('statistics' in line) {
+        Object.assign(service.statistics, line.statistics);
+        continue;
+      }
       if ('expect' in line) loadExpectation(service, line, slots, now);
       else if ('call' in line) {
         const { tuple, master, ...rest } = line.call;

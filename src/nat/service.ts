@@ -140,7 +140,7 @@ export class NatService implements Nat, NatLink {
   }
 
   /** nf_nat_setup_info. */
-  private bind(entry: Entry, range: NatRange, manip: Manip): VerdictCode {
+  bind(entry: Entry, range: NatRange, manip: Manip): VerdictCode {
     if (entry.confirmed) return Verdict.accept;
     if ((entry.status & DONE[manip]) !== 0) return Verdict.drop;
     invertTuple(entry.words, entry.tupleAt(Direction.reply), this.current, 0);
@@ -156,7 +156,7 @@ export class NatService implements Nat, NatLink {
   }
 
   /** The address stays, the port gives way only if another connection has it (nf_nat_alloc_null_binding). */
-  private bindToNothing(entry: Entry, manip: Manip): VerdictCode {
+  bindToNothing(entry: Entry, manip: Manip): VerdictCode {
     const reply = entry.tupleAt(Direction.reply);
     const address = addressOf(entry.words, manip === 'source' ? reply + 4 : reply);
     return this.bind(entry, { minAddress: address, maxAddress: address }, manip);

@@ -1,0 +1,353 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { Direction, Status } from '../../conntrack/connection.ts';
+import type { Entry } from '../../conntrack/entry.ts';
+import { type ConntrackService, createConntrack } from '../../conntrack/service.ts';
+import { CONNTRACK_SYSCTLS } from '../../conntrack/settings.ts';
+import { CONNTRACK_FILE } from '../../conntrack/store.ts';
+import { Extra, Field } from '../../conntrack/table.ts';
+import { createNat, type NatService } from '../../nat/service.ts';
+import { readStateFile, StateError, writeStateFile } from '../../state/files.ts';
+import { lockDirectory } from '../../state/lock.ts';
+import { MACHINE_FILE } from '../../state/machine-memory.ts';
+import { systemNames } from '../../state/names.ts';
+import { createEntry, requestedTuple, updateEntry } from '../conntrack/change.ts';
+import { entryLine, expectationLine, type Style, XML_HEAD } from '../conntrack/print.ts';
+import { ConntrackProblem, PROGRAM } from '../conntrack/problem.ts';
+import { parseRequest, type Request } from '../conntrack/request.ts';
+import { selects, selectsAddresses } from '../conntrack/select.ts';
+import { usage } from '../conntrack/usage.ts';
+import type { Command, Io } from '../io.ts';
+
+const LABEL_FILES = ['/etc/xtables/connlabel.conf', '/etc/xtables.conf/connlabel.conf'];
+
+/** `bit name` lines of connlabel.conf; null if there is no such file. */
+function readLabelFile(): ReadonlyMap<string, number> | null {
+  const file = LABEL_FILES.find((name) => existsSync(name));
+  if (file === undefined) return null;
+  const names = new Map<string, number>();
+  for (const line of readFileSync(file, 'latin1').split('\n')) {
+    const match = /^\s*([0-9]+)\s+(\S+)/.exec(line);
+    if (match !== null) names.set(match[2]!, Number(match[1]));
+  }
+  return names;
+}
+
+/** conntrack(8) of conntrack-tools 1.4.7, on the table in the state directory. */
+export const conntrack: Command = async (_name, args, io) => {
+  try {
+    const request = parse(args);
+    for (const line of request.warnings) io.err(line);
+    if (request.loadFile !== null) return await loadFile(request.loadFile, io);
+    return await run(request, io);
+  } catch (error) {
+    if (error instanceof StateError) {
+      io.err(`${PROGRAM}: ${error.message}\n`);
+      return 1;
+    }
+    if (!(error instanceof ConntrackProblem)) throw error;
+    io.err(`${error.before}${PROGRAM}: ${error.message}\n`);
+    if (error.status === 2) io.err("Try `conntrack -h' or 'conntrack --help' for more information.\n");
+    return error.status;
+  }
+};
+
+function parse(args: readonly string[]): Request {
+  return parseRequest(args, { protocolByName: (name) => systemNames().protocolByName(name), labels: readLabelFile });
+}
+
+/** `-R`: each line of the file is a command that changes the table. */
+async function loadFile(file: string, io: Io): Promise<number> {
+  let text: string;
+  try {
+    text = readFileSync(file === '-' ? 0 : file, 'latin1');
+  } catch {
+    throw new ConntrackProblem(`Failed to open file ${file} for reading`);
+  }
+  const counts = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(/\s+/);
+    if (words[0] === '' || words[0]!.startsWith('#')) continue;
+    const request = parse(words);
+    const command = request.command ?? 'help';
+    if (!['create', 'add', 'delete', 'flush', 'update'].includes(command)) {
+      throw new ConntrackProblem(`Cannot use command \`${words[0]}' with --load-file`);
+    }
+    const count = await change(request, io);
+    counts.set(command, (counts.get(command) ?? 0) + count);
+  }
+  for (const [command, count] of counts) io.err(`${PROGRAM}: ${summary(command, count)}`);
+  return 0;
+}
+
+const DONE: Readonly<Record<string, string>> = {
+  list: 'flow entries have been shown',
+  create: 'flow entries have been created',
+  add: 'flow entries have been added',
+  update: 'flow entries have been updated',
+  delete: 'flow entries have been deleted',
+  get: 'flow entries have been shown',
+  event: 'flow events have been shown',
+  'expect-list': 'expectations have been shown',
+  'expect-delete': 'expectations have been shown',
+  'expect-event': 'expectation events have been shown',
+};
+
+function summary(command: string, count: number): string {
+  if (command === 'flush') return 'connection tracking table has been emptied.\n';
+  if (command === 'expect-flush') return 'expectation table has been emptied.\n';
+  return `${count} ${DONE[command]}.\n`;
+}
+
+async function run(request: Request, io: Io): Promise<number> {
+  const { command } = request;
+  switch (command) {
+    case null:
+    case 'help': {
+      const name = request.protocol === null ? '' : protocolTitle(request);
+      io.out(usage(command === null ? null : request.protocol, name));
+      return 0;
+    }
+    case 'version':
+      io.out(`${PROGRAM}\n`);
+      return 0;
+    case 'event':
+    case 'expect-event':
+      // Nothing happens to a table at rest.
+      if (request.options.has('b')) io.err('NOTICE: Netlink socket buffer size has been set to 2304 bytes.\n');
+      io.err(`${PROGRAM}: ${summary(command, 0)}`);
+      return 0;
+    case 'count':
+    case 'expect-count':
+    case 'stats':
+    case 'expect-stats':
+      io.out(figures(command, open(io).service));
+      return 0;
+    default: {
+      const count = await change(request, io);
+      io.err(`${PROGRAM}: ${summary(command, count)}`);
+      const quiet = ['list', 'expect-list', 'flush', 'expect-flush', 'add'];
+      return count === 0 && !quiet.includes(command) ? 1 : 0;
+    }
+  }
+}
+
+function protocolTitle({ protocol }: Request): string {
+  return protocol!.name === 'unknown'
+    ? 'unknown'
+    : (systemNames().protocolByNumber(protocol!.number) ?? protocol!.name);
+}
+
+function figures(command: string, service: ConntrackService): string {
+  const { statistics } = service;
+  switch (command) {
+    case 'count':
+      return `${service.count}\n`;
+    case 'expect-count':
+      return `${service.expectations.count}\n`;
+    case 'stats':
+      return `cpu=0   \tfound=${statistics.found} invalid=${statistics.invalid} insert=${statistics.insert} insert_failed=${statistics.insertFailed} drop=${statistics.drop} early_drop=${statistics.earlyDrop} error=${statistics.error} search_restart=0 clash_resolve=${statistics.clashResolve} chaintoolong=0 \n`;
+    default:
+      return `cpu=0   \texpect_new=${statistics.expectNew} expect_create=${statistics.expectCreate} expect_delete=${statistics.expectDelete} \n`;
+  }
+}
+
+interface Table {
+  service: ConntrackService;
+  nat: NatService;
+}
+
+/** The table as the directory has it; its clock stands at 0, all times are what remains. */
+function open(io: Io): Table {
+  const service = createConntrack({
+    now: () => 0,
+    random: () => 0,
+    sysctl: (name) => CONNTRACK_SYSCTLS[name.replace('net.netfilter.', '')] ?? 0,
+  });
+  const nat = createNat(service);
+  const text = readStateFile(io.directory, CONNTRACK_FILE);
+  if (text !== null) {
+    try {
+      service.load(text);
+    } catch (error) {
+      throw new StateError(`${io.directory}/${CONNTRACK_FILE}: ${(error as Error).message}`);
+    }
+  }
+  return { service, nat };
+}
+
+/** Commands that read or change entries; those that change hold the lock. Returns how many entries were concerned. */
+async function change(request: Request, io: Io): Promise<number> {
+  const command = request.command!;
+  if (command === 'list' || command === 'expect-list' || command === 'get' || command === 'expect-get') {
+    if (!request.options.has('z')) return apply(request, open(io), io);
+  }
+  const release = lockDirectory(io.directory);
+  try {
+    const table = open(io);
+    if (command === 'create' || command === 'add') await applySysctls(table.service, io);
+    const before = table.service.save();
+    const count = apply(request, table, io);
+    const after = table.service.save();
+    if (after !== before) writeStateFile(io.directory, CONNTRACK_FILE, after);
+    return count;
+  } finally {
+    release?.();
+  }
+}
+
+/** What host.yaml says of counting and time stamps: entries made by hand get them too. */
+async function applySysctls(service: ConntrackService, io: Io): Promise<void> {
+  const text = readStateFile(io.directory, 'host.yaml');
+  if (text === null) return;
+  const { readHostYaml } = await import('../../host/yaml.ts');
+  const { host } = readHostYaml(Buffer.from(text, 'latin1').toString('utf8'), `${io.directory}/host.yaml`);
+  service.settings.accounting = host.sysctl('net.netfilter.nf_conntrack_acct') !== 0;
+  service.settings.timestamps = host.sysctl('net.netfilter.nf_conntrack_timestamp') !== 0;
+}
+
+function styleOf(request: Request, io: Io, use: number): Style {
+  const labelNames = new Map<number, string>();
+  if (request.output.has('labels')) for (const [name, bit] of readLabelFile() ?? []) labelNames.set(bit, name);
+  return { output: request.output, labelNames, clock: clockOf(io), use };
+}
+
+/** Clock of the last packet committed, microseconds; 0 in a new directory. */
+function clockOf(io: Io): number {
+  const text = readStateFile(io.directory, MACHINE_FILE);
+  return text === null ? 0 : ((JSON.parse(text) as { clock?: number }).clock ?? 0);
+}
+
+function apply(request: Request, { service, nat }: Table, io: Io): number {
+  const show = (entry: Entry, use: number) => {
+    const started = service.sidelines.timestamps.get(entry.slot)?.start ?? null;
+    io.out(entryLine(entry, 0, styleOf(request, io, use), started));
+  };
+  switch (request.command) {
+    case 'create':
+    case 'add':
+      return createEntry(service, nat, request) ? 1 : 0;
+    case 'list':
+      return list(request, service, io);
+    case 'get':
+      return get(request, service, io, show);
+    case 'delete': {
+      const found = chosen(request, service);
+      for (const entry of found) {
+        show(entry, 1);
+        service.destroy(entry, 'conntrack -D');
+      }
+      return found.length;
+    }
+    case 'update':
+      return update(request, service, io, show);
+    case 'flush': {
+      const all = chosen({ ...request, options: new Set(), addresses: new Map() }, service);
+      for (const entry of all) service.destroy(entry, 'conntrack -F');
+      return all.length;
+    }
+    case 'expect-list':
+      return listExpectations(request, service, io);
+    case 'expect-flush':
+      for (const expectation of service.expectations.all()) service.expectations.remove(expectation);
+      return 0;
+    case 'expect-get':
+    case 'expect-delete':
+      return takeExpectation(request, service, io);
+    default:
+      // Making an expectation by hand needs a master with a helper of user space, which nobody runs here.
+      throw new ConntrackProblem('Operation failed: master conntrack not found', 1);
+  }
+}
+
+function chosen(request: Request, service: ConntrackService): Entry[] {
+  const found: Entry[] = [];
+  service.table.forEachConfirmed((slot) => {
+    const entry = service.entry(slot);
+    if (entry.expiry > 0 && (entry.status & Status.natClash) === 0 && selects(request, entry)) found.push(entry);
+  });
+  return found;
+}
+
+function list(request: Request, service: ConntrackService, io: Io): number {
+  // The table holds confirmed, living entries only.
+  if (request.table !== 'conntrack') return 0;
+  if (request.options.has('u') && request.status.mask === 0) {
+    throw new ConntrackProblem('Operation failed: invalid parameters', 1);
+  }
+  const style = styleOf(request, io, 1);
+  const found = chosen(request, service);
+  if (style.output.has('xml') && found.length > 0) io.out(`${XML_HEAD}<conntrack>\n`);
+  for (const entry of found) {
+    io.out(entryLine(entry, 0, style, service.sidelines.timestamps.get(entry.slot)?.start ?? null));
+    if (!request.options.has('z') || !entry.has(Extra.accounting)) continue;
+    const at = (entry.base + Field.counters) >>> 1;
+    entry.doubles.fill(0, at, at + 4);
+  }
+  if (style.output.has('xml') && found.length > 0) io.out('</conntrack>\n');
+  return found.length;
+}
+
+function get(request: Request, service: ConntrackService, io: Io, show: (entry: Entry, use: number) => void): number {
+  const tuple = requestedTuple(request, Direction.original);
+  if (tuple === null) throw new ConntrackProblem('Operation failed: invalid parameters', 1);
+  const node = service.lookup(tuple, 0, 0, 0);
+  if (node < 0) throw new ConntrackProblem("Operation failed: such conntrack doesn't exist", 1);
+  const entry = service.entry(node >>> 1);
+  if (!selectsAddresses(request, entry)) return 0;
+  if (request.output.has('xml')) io.out(`${XML_HEAD}<conntrack>\n`);
+  show(entry, 2);
+  return 1;
+}
+
+function update(
+  request: Request,
+  service: ConntrackService,
+  io: Io,
+  show: (entry: Entry, use: number) => void,
+): number {
+  // Options that say what is to become of an entry do not choose it.
+  const filter: Request = { ...request, options: new Set(request.options), values: new Map(request.values) };
+  for (const letter of ['m', 'u', 't']) filter.options.delete(letter);
+  filter.values.delete('state');
+  // A source port alone is compared together with the destination port, which then is 0.
+  const halfPorts = request.addresses.has('s') && request.values.has('sport') && !request.values.has('dport');
+  let count = 0;
+  for (const entry of halfPorts ? [] : chosen(filter, service)) {
+    const result = updateEntry(service, entry, request);
+    if (result === 'not-found') io.err('Operation failed: No such file or directory\n');
+    if (result === 'not-supported' || result === 'not-permitted') {
+      const text =
+        result === 'not-supported'
+          ? 'Operation failed: Operation not supported'
+          : 'Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do this';
+      throw new ConntrackProblem(text, 1, `${text}\n`);
+    }
+    if (result !== 'updated') continue;
+    // The real tool shows only the first.
+    if (count++ === 0) show(entry, 2);
+  }
+  return count;
+}
+
+function listExpectations(request: Request, service: ConntrackService, io: Io): number {
+  const style = styleOf(request, io, 1);
+  const found = service.expectations
+    .all()
+    .filter(
+      (one) => one.expiry > 0 && !one.dead && (request.family === null || one.tuple[9]! >>> 8 === request.family),
+    );
+  const xml = style.output.has('xml') && found.length > 0;
+  if (xml) io.out(`${XML_HEAD}<expect>\n`);
+  for (const expectation of found) io.out(expectationLine(service, expectation, 0, style));
+  if (xml) io.out('</expect>\n');
+  return found.length;
+}
+
+function takeExpectation(request: Request, service: ConntrackService, io: Io): number {
+  const tuple = requestedTuple(request, Direction.original);
+  const found = tuple === null ? null : service.expectations.find(tuple, 0, 0);
+  if (found === null) throw new ConntrackProblem('Operation failed: No such file or directory', 1);
+  if (request.command === 'expect-get') io.out(expectationLine(service, found, 0, styleOf(request, io, 1)));
+  else service.expectations.remove(found);
+  return 1;
+}

@@ -1,0 +1,181 @@
+import { Direction, Status } from '../../conntrack/connection.ts';
+import type { Entry } from '../../conntrack/entry.ts';
+import { SctpField } from '../../conntrack/protocols/sctp.ts';
+import { TcpState } from '../../conntrack/protocols/tcp-states.ts';
+import { SenderFlag, setSenderFlag } from '../../conntrack/protocols/tcp-window.ts';
+import type { ConntrackService } from '../../conntrack/service.ts';
+import { Extra, Field } from '../../conntrack/table.ts';
+import { invertTuple, newTupleWords, tupleToWords } from '../../conntrack/tuple.ts';
+import type { NatService } from '../../nat/service.ts';
+import type { AddressWords, Family } from '../../packet/family.ts';
+import { Protocol } from '../../packet/protocol.ts';
+import { ConntrackProblem } from './problem.ts';
+import type { Request } from './request.ts';
+
+const INVALID = 'Operation failed: invalid parameters';
+const EXISTS = 'Operation failed: Such conntrack exists, try -U to update';
+const DIRECTIONS = { both: 3, original: 1, reply: 2 } as const;
+
+/** Zone word of an entry that is to be made; the kernel knows one zone for each. */
+function zoneWord({ zones }: Request): number {
+  const given = (['both', 'original', 'reply'] as const).filter((kind) => zones[kind] !== null);
+  if (given.length > 1) throw new ConntrackProblem(INVALID, 1);
+  const [kind] = given;
+  return kind === undefined ? 3 << 16 : zones[kind]! | (DIRECTIONS[kind] << 16);
+}
+
+/** The tuple that the options give for a direction; null if they give none. */
+export function requestedTuple(request: Request, direction: Direction): Uint32Array | null {
+  const original = direction === Direction.original;
+  const source = request.addresses.get(original ? 's' : 'r');
+  const destination = request.addresses.get(original ? 'd' : 'q');
+  if (source === undefined || destination === undefined) return null;
+  const { protocol, values } = request;
+  const family: Family = request.family ?? 4;
+  const value = (name: string) => values.get(name) ?? 0;
+  let ports: [number, number];
+  let known = true;
+  switch (protocol!.number) {
+    case Protocol.icmp:
+    case Protocol.icmpv6: {
+      const name = protocol!.name;
+      ports = [value(`${name}-id`), (value(`${name}-type`) << 8) | value(`${name}-code`)];
+      break;
+    }
+    case Protocol.gre:
+      ports = original ? [value('srckey'), value('dstkey')] : [value('reply-key-src'), value('reply-key-dst')];
+      known = values.has(original ? 'srckey' : 'reply-key-src');
+      break;
+    default:
+      ports = original ? [value('sport'), value('dport')] : [value('reply-port-src'), value('reply-port-dst')];
+      known = protocol!.options.length === 0 || values.has(original ? 'sport' : 'reply-port-src');
+      // The kernel has forgotten DCCP: its ports are lost on the way.
+      if (protocol!.number === Protocol.dccp) ports = [0, 0];
+  }
+  const words = newTupleWords();
+  const tuple = {
+    family,
+    // A reply without ports does not even say its protocol.
+    protocol: known || original ? protocol!.number : 0,
+    source: source.address,
+    destination: destination.address,
+    sourcePort: ports[0],
+    destinationPort: ports[1],
+  };
+  tupleToWords(tuple, words);
+  return words;
+}
+
+/** `-I` and `-A`. False: `-A` of an entry that exists. Throws ConntrackProblem. */
+export function createEntry(service: ConntrackService, nat: NatService, request: Request): boolean {
+  let original = requestedTuple(request, Direction.original);
+  let reply = requestedTuple(request, Direction.reply);
+  if (original === null) {
+    original = newTupleWords();
+    if (!invertTuple(reply!, 0, original, 0)) throw new ConntrackProblem(INVALID, 1);
+  }
+  if (reply === null) {
+    reply = newTupleWords();
+    if (!invertTuple(original, 0, reply, 0)) throw new ConntrackProblem(INVALID, 1);
+  }
+  if (original[9] !== reply[9]) throw new ConntrackProblem(INVALID, 1);
+  const zone = zoneWord(request);
+  const id = zone & 0xffff;
+  const zoneOriginal = zone & (1 << 16) ? id : 0;
+  const zoneReply = zone & (1 << 17) ? id : 0;
+  const status = request.status.value;
+  const slot = service.table.allocate();
+  const entry = service.entry(slot);
+  const giveUp = (message: string): never => {
+    service.discard(entry);
+    throw new ConntrackProblem(message, 1);
+  };
+  entry.words.set(original, entry.base);
+  entry.words.set(reply, entry.base + Field.reply);
+  entry.words[entry.base + Field.zone] = zone;
+  if (service.accounting) entry.setExtra(Extra.accounting);
+  const range = (letter: string) => {
+    const option = request.nat.get(letter);
+    if (option?.address == null) return null;
+    return {
+      minAddress: option.address as AddressWords,
+      maxAddress: option.address as AddressWords,
+      ...(option.port === null ? {} : { minPort: option.port, maxPort: option.port }),
+    };
+  };
+  const source = range('n');
+  const destination = range('g');
+  if (destination !== null) nat.bind(entry, destination, 'destination');
+  if (source !== null) nat.bind(entry, source, 'source');
+  if (
+    service.lookup(entry.words, entry.base, zoneOriginal, zoneReply) >= 0 ||
+    service.lookup(entry.words, entry.base + Field.reply, zoneOriginal, zoneReply) >= 0
+  ) {
+    service.discard(entry);
+    if (request.command === 'add') return false;
+    throw new ConntrackProblem(EXISTS, 1);
+  }
+  if ((status & Status.expected) !== 0) giveUp('Operation failed: Device or resource busy');
+  entry.status |= status & (Status.seenReply | Status.assured | Status.fixedTimeout);
+  // The kernel's null bindings.
+  if ((entry.status & Status.sourceNatDone) === 0) nat.bindToNothing(entry, 'source');
+  if ((entry.status & Status.destinationNatDone) === 0) nat.bindToNothing(entry, 'destination');
+  if (request.options.has('m')) entry.mark = request.mark.value;
+  entry.expiry = (request.timeout >>> 0) * 1e6;
+  setProtocolState(entry, request);
+  service.insert(entry);
+  service.statistics.insert++;
+  return true;
+}
+
+/** State, tags and window flags as the options give them. */
+function setProtocolState(entry: Entry, { values }: Request): void {
+  const own = entry.base + Field.protocol;
+  if (entry.protocol === Protocol.udp) {
+    entry.doubles[own >>> 1] = -1;
+    return;
+  }
+  const state = values.get('state');
+  if (state !== undefined) entry.words[own] = (entry.words[own]! & ~0xff) | state;
+  if (entry.protocol === Protocol.tcp) {
+    // The windows are unknown: the tool asks for liberal checking, and lets closed connections be opened again.
+    let flags: number = SenderFlag.liberal | SenderFlag.sackPermitted;
+    if (state !== undefined && state >= TcpState.timeWait) flags |= SenderFlag.closeInit;
+    for (const direction of [0, 1]) setSenderFlag(entry, direction, flags);
+  }
+  if (entry.protocol === Protocol.sctp) {
+    const tags = own + SctpField.tags;
+    if (values.has('orig-vtag')) entry.words[tags] = values.get('orig-vtag')!;
+    if (values.has('reply-vtag')) entry.words[tags + 1] = values.get('reply-vtag')!;
+  }
+}
+
+/** What became of an entry under `-U`: changed, as it was, or why not (errno's text; EPERM and EOPNOTSUPP end the command). */
+export type UpdateResult = 'updated' | 'same' | 'not-found' | 'not-permitted' | 'not-supported';
+
+export function updateEntry(service: ConntrackService, entry: Entry, request: Request): UpdateResult {
+  const { options, values } = request;
+  const state = entry.words[entry.base + Field.protocol]! & 0xff;
+  const mark = options.has('m') ? ((entry.mark & ~request.mark.mask) ^ request.mark.value) >>> 0 : entry.mark;
+  const status =
+    entry.status |
+    (options.has('u') ? request.status.value & (Status.seenReply | Status.assured | Status.fixedTimeout) : 0);
+  const labelled = request.labels.add.length > 0 || request.labels.remove !== null;
+  const stated = values.has('state') && values.get('state') !== state;
+  if (mark === entry.mark && status === entry.status && !options.has('t') && !stated && !labelled) return 'same';
+  // The message that asks for the change names no zone and, without an address, no family.
+  if (entry.zoneWord !== 3 << 16) return 'not-found';
+  if (request.family === null) return 'not-supported';
+  if (options.has('t') && (entry.status & Status.fixedTimeout) !== 0) return 'not-permitted';
+  entry.mark = mark;
+  entry.status = status;
+  if (options.has('t')) entry.expiry = service.now() + (request.timeout >>> 0) * 1e6;
+  if (stated) setProtocolState(entry, request);
+  for (const bit of request.labels.add) entry.setLabel(bit);
+  if (request.labels.remove !== null) {
+    const bits = service.sidelines.labels.get(entry.slot);
+    if (request.labels.remove.length === 0) bits?.fill(0);
+    else for (const bit of request.labels.remove) if (bits !== undefined) bits[bit >>> 5]! &= ~(1 << (bit & 31));
+  }
+  return 'updated';
+}

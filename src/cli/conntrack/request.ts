@@ -1,0 +1,442 @@
+import { Status } from '../../conntrack/connection.ts';
+import { parseAddress } from '../../packet/address-text.ts';
+import type { AddressWords, Family } from '../../packet/family.ts';
+import { Getopt } from '../../syntax/getopt.ts';
+import { allLongOptions, type CommandName, checkGeneralOptions, SHORT_OPTIONS } from './options.ts';
+import { ConntrackProblem } from './problem.ts';
+import {
+  checkProtocolOptions,
+  findProtocol,
+  type ProtocolValues,
+  protocolOptions,
+  readProtocolOption,
+  type ToolProtocol,
+} from './protocols.ts';
+
+export type TableName = 'conntrack' | 'expect' | 'dying' | 'unconfirmed';
+
+/** An address option; `prefix` only where CIDR notation was used. */
+export interface AddressOption {
+  address: AddressWords;
+  prefix: number | null;
+}
+
+export interface NatOption {
+  /** Null: any translation. */
+  address: AddressWords | null;
+  port: number | null;
+}
+
+export type OutputWord = 'xml' | 'extended' | 'timestamp' | 'id' | 'ktimestamp' | 'labels' | 'userspace' | 'save';
+
+/** A command line of conntrack, understood and checked. */
+export interface Request {
+  command: CommandName | null;
+  table: TableName;
+  /** Letters of the options given. */
+  options: Set<string>;
+  family: Family | null;
+  /** By letter: s d r q, and { } [ ] for expectations. */
+  addresses: Map<string, AddressOption>;
+  nat: Map<string, NatOption>;
+  protocol: ToolProtocol | null;
+  values: ProtocolValues;
+  timeout: number;
+  /** Bits to be set or to be there, and bits that are looked at. */
+  status: { value: number; mask: number };
+  mark: { value: number; mask: number };
+  secmark: number;
+  id: number;
+  zones: { both: number | null; original: number | null; reply: number | null };
+  labels: { filter: number[]; add: number[]; remove: number[] | null };
+  output: Set<OutputWord>;
+  bufferSize: number;
+  loadFile: string | null;
+  /** Lines for stderr that do not end the command. */
+  warnings: string[];
+}
+
+/** What the parser needs from outside. */
+export interface RequestNames {
+  protocolByName(name: string): number | null;
+  /** Bits of connlabel.conf by name; null if there is no such file. */
+  labels(): ReadonlyMap<string, number> | null;
+}
+
+const COMMAND_OF: Readonly<Record<string, readonly [CommandName, CommandName | null, string]>> = {
+  L: ['list', 'expect-list', 'dump'],
+  I: ['create', 'expect-create', 'create'],
+  A: ['add', null, 'add'],
+  D: ['delete', 'expect-delete', 'delete'],
+  U: ['update', null, 'update'],
+  G: ['get', 'expect-get', 'get'],
+  F: ['flush', 'expect-flush', 'flush'],
+  E: ['event', 'expect-event', 'event'],
+  V: ['version', 'version', 'version'],
+  h: ['help', 'help', 'help'],
+  C: ['count', 'expect-count', 'counter'],
+  S: ['stats', 'expect-stats', 'stats'],
+};
+
+const STATUS_WORDS: readonly (readonly [string, number, number])[] = [
+  ['ASSURED', Status.assured, Status.assured],
+  ['SEEN_REPLY', Status.seenReply, Status.seenReply],
+  ['UNSET', 0, 0],
+  ['FIXED_TIMEOUT', Status.fixedTimeout, Status.fixedTimeout],
+  ['EXPECTED', Status.expected, Status.expected],
+  ['OFFLOAD', 1 << 14, 1 << 14],
+  ['UNREPLIED', 0, Status.seenReply],
+  ['HW_OFFLOAD', 1 << 15, 1 << 15],
+];
+const EVENT_WORDS = ['ALL', 'NEW', 'UPDATES', 'DESTROY'];
+const OUTPUT_WORDS: readonly OutputWord[] = [
+  'xml',
+  'extended',
+  'timestamp',
+  'id',
+  'ktimestamp',
+  'labels',
+  'userspace',
+  'save',
+];
+const TABLES: readonly TableName[] = ['expect', 'conntrack', 'dying', 'unconfirmed'];
+
+export function parseRequest(args: readonly string[], names: RequestNames): Request {
+  return new RequestParser(args, names).parse();
+}
+
+/** Words parted by commas, abbreviated at will in any case; the first that fits counts. */
+function readWords(text: string, words: readonly string[], take: (index: number) => void, warnings: string[]): void {
+  let rest = text;
+  for (;;) {
+    const comma = rest.indexOf(',');
+    const word = comma < 0 ? rest : rest.slice(0, comma);
+    const upper = word.toUpperCase();
+    const nat = word !== '' && ['SRC_NAT', 'DST_NAT'].find((name) => name.startsWith(upper));
+    const index = words.findIndex((candidate) => candidate.toUpperCase().startsWith(upper));
+    if (word === '' || (!nat && index < 0)) throw new ConntrackProblem(`Bad parameter \`${rest}'`);
+    if (nat) warnings.push(`WARNING: ignoring ${nat}, use --${nat === 'SRC_NAT' ? 'src' : 'dst'}-nat instead\n`);
+    else take(index);
+    if (comma < 0) return;
+    rest = rest.slice(comma + 1);
+  }
+}
+
+/** strtoul with base 0, cut to 32 bits; `rest` is what follows. */
+function readNumber(text: string): { value: number; rest: string } {
+  const match = /^\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)/.exec(text);
+  if (match === null) return { value: 0, rest: text };
+  const digits = match[2]!;
+  const octal = /^0[0-7]+$/.test(digits);
+  const value = octal ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
+  return { value: Number(BigInt.asUintN(32, match[1] === '-' ? -value : value)), rest: text.slice(match[0].length) };
+}
+
+/** As inet_aton and inet_pton read it. */
+function readAddress(text: string): { family: Family; words: AddressWords } | null {
+  const plain = parseAddress(text);
+  if (plain !== null) return plain;
+  const parts = text
+    .split('.')
+    .map((part) => (/^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(part) ? readNumber(part).value : -1));
+  if (parts.length > 4 || parts.some((part, i) => part < 0 || (i < parts.length - 1 && part > 255))) return null;
+  const last = parts.pop()!;
+  if (last >= 2 ** (8 * (4 - parts.length))) return null;
+  const high = parts.reduce((sum, part, i) => sum + part * 2 ** (8 * (3 - i)), 0);
+  return { family: 4, words: [high + last, 0, 0, 0] };
+}
+
+class RequestParser {
+  private readonly request: Request = {
+    command: null,
+    table: 'conntrack',
+    options: new Set(),
+    family: null,
+    addresses: new Map(),
+    nat: new Map(),
+    protocol: null,
+    values: new Map(),
+    timeout: 0,
+    status: { value: 0, mask: 0 },
+    mark: { value: 0, mask: 0 },
+    secmark: 0,
+    id: 0,
+    zones: { both: null, original: null, reply: null },
+    labels: { filter: [], add: [], remove: null },
+    output: new Set(),
+    bufferSize: 0,
+    loadFile: null,
+    warnings: [],
+  };
+  private readonly words: string[];
+  private readonly names: RequestNames;
+  private extra: ReturnType<typeof protocolOptions> = [];
+
+  constructor(args: readonly string[], names: RequestNames) {
+    this.words = ['conntrack', ...args];
+    this.names = names;
+  }
+
+  parse(): Request {
+    const { request } = this;
+    if ((this.words[1] === '-R' || this.words[1] === '--load-file') && this.words[2] !== undefined) {
+      request.loadFile = this.words[2];
+      return request;
+    }
+    const getopt = new Getopt<string>(
+      this.words,
+      SHORT_OPTIONS,
+      (letter) => letter,
+      {
+        exact: (name) => allLongOptions(this.extra).exact(name),
+        abbreviated: (name) => allLongOptions(this.extra).abbreviated(name),
+      },
+      false,
+    );
+    try {
+      for (let found = getopt.next(); found.kind !== 'end'; found = getopt.next()) {
+        if (found.kind === 'unknown') throw new ConntrackProblem(`unknown option \`${found.word}'`);
+        if (found.kind === 'missing-argument')
+          throw new ConntrackProblem(`option \`${found.word}' requires an argument`);
+        if (found.kind === 'option') this.take(found.id, found.argument, getopt);
+      }
+      this.check();
+    } catch (error) {
+      if (!(error instanceof ConntrackProblem)) throw error;
+      throw new ConntrackProblem(error.message, error.status, request.warnings.join('') + error.before);
+    }
+    return request;
+  }
+
+  private take(id: string, argument: string | null, getopt: Getopt<string>): void {
+    const { request } = this;
+    const text = argument ?? '';
+    if (id in COMMAND_OF) {
+      this.takeCommand(id, argument === null ? getopt.takeWord() : null);
+      return;
+    }
+    if (id.startsWith('.')) {
+      readProtocolOption(request.protocol!, id.slice(1), text, request.values);
+      return;
+    }
+    if (id !== 'a') request.options.add(id);
+    switch (id) {
+      case 's':
+      case 'd':
+      case 'r':
+      case 'q':
+      case '[':
+      case ']':
+      case '{':
+      case '}':
+        this.takeAddress(id, text);
+        break;
+      case 'n':
+      case 'g':
+      case 'j':
+        this.takeNat(id, argument === null ? getopt.takeWord() : null);
+        break;
+      case 'p': {
+        const protocol = findProtocol(text, this.names.protocolByName);
+        if (protocol === null) throw new ConntrackProblem(`\`${text}' unsupported protocol`);
+        request.protocol = protocol;
+        this.extra = protocolOptions(protocol);
+        break;
+      }
+      case 't':
+        request.timeout = Number.parseInt(text, 10) || 0;
+        break;
+      case 'u':
+        readWords(
+          text,
+          STATUS_WORDS.map(([word]) => word),
+          (index) => {
+            request.status.value |= STATUS_WORDS[index]![1];
+            request.status.mask |= STATUS_WORDS[index]![2];
+          },
+          request.warnings,
+        );
+        break;
+      case 'e':
+        readWords(text, EVENT_WORDS, () => {}, request.warnings);
+        break;
+      case 'o':
+        readWords(text, OUTPUT_WORDS, (index) => request.output.add(OUTPUT_WORDS[index]!), request.warnings);
+        if (request.output.has('labels')) this.labelMap();
+        break;
+      case 'f':
+        if (!text.startsWith('ipv4') && !text.startsWith('ipv6')) {
+          throw new ConntrackProblem(`\`${text}' unsupported protocol`);
+        }
+        this.setFamily(text.startsWith('ipv4') ? 4 : 6);
+        break;
+      case 'm': {
+        const { value, rest } = readNumber(text);
+        request.mark = { value, mask: rest.startsWith('/') ? readNumber(rest.slice(1)).value : 0xffffffff };
+        break;
+      }
+      case 'c':
+        request.secmark = readNumber(text).value;
+        break;
+      case 'i':
+        request.id = readNumber(text === '' ? (getopt.takeWord() ?? '') : text).value;
+        break;
+      case 'w':
+        request.zones.both = readNumber(text).value & 0xffff;
+        break;
+      case '(':
+        request.zones.original = readNumber(text).value & 0xffff;
+        break;
+      case ')':
+        request.zones.reply = readNumber(text).value & 0xffff;
+        break;
+      case 'l':
+        request.labels.filter = this.readLabels(text);
+        break;
+      case '<':
+        request.labels.add = this.readLabels(text);
+        break;
+      case '>': {
+        const word = argument ?? getopt.takeWord();
+        this.labelMap();
+        request.labels.remove = word === null ? [] : this.readLabels(word);
+        break;
+      }
+      case 'a':
+        request.warnings.push('WARNING: ignoring -a, deprecated option.\n');
+        break;
+      case 'b':
+        request.bufferSize = Number.parseInt(text, 10) || 0;
+        break;
+    }
+  }
+
+  private takeCommand(letter: string, word: string | null): void {
+    const { request } = this;
+    const table = word === null ? 'conntrack' : TABLES.find((name) => name.startsWith(word));
+    if (table === undefined) throw new ConntrackProblem(`unknown type \`${word}'`);
+    const [plain, expect, long] = COMMAND_OF[letter]!;
+    if ((table === 'dying' || table === 'unconfirmed') && letter !== 'L') {
+      throw new ConntrackProblem("Can't do that command with tables `dying' and `unconfirmed'");
+    }
+    const command = table === 'expect' ? expect : plain;
+    if (command === null) throw new ConntrackProblem(`Can't do --${long} on expectations`);
+    if (request.command !== null) throw new ConntrackProblem('Invalid commands combination');
+    request.command = command;
+    request.table = table;
+  }
+
+  private setFamily(family: Family): void {
+    const { request } = this;
+    if (request.family !== null && request.family !== family) throw new ConntrackProblem('mismatched address family');
+    request.family = family;
+  }
+
+  private takeAddress(letter: string, text: string): void {
+    const slash = text.indexOf('/');
+    const host = slash < 0 ? text : text.slice(0, slash);
+    const address = readAddress(host);
+    if (address === null) throw new ConntrackProblem(`Invalid IP address \`${host}'`);
+    let prefix: number | null = null;
+    if (slash >= 0) {
+      const length = text.slice(slash + 1);
+      prefix = /^[0-9]+$/.test(length) ? Number(length) : -1;
+      if (prefix < 0 || prefix > (address.family === 4 ? 32 : 128)) throw new ConntrackProblem('Invalid netmask');
+      const mask = ({ s: '{', d: '}' } as Record<string, string>)[letter];
+      if (mask === undefined) {
+        const name = letter === 'r' ? 'reply-src' : letter === 'q' ? 'reply-dst' : 'tuple-src';
+        throw new ConntrackProblem(`CIDR notation unavailable for \`--${name}'`);
+      }
+      this.request.options.add(mask);
+    }
+    this.setFamily(address.family);
+    this.request.addresses.set(letter, { address: address.words, prefix });
+  }
+
+  private takeNat(letter: string, word: string | null): void {
+    if (word === null) {
+      this.request.nat.set(letter, { address: null, port: null });
+      return;
+    }
+    // One colon parts a port off; more of them are an IPv6 address, or stand outside its brackets.
+    const bracket = /^\[([^\]]*)\](?::(.*))?$/.exec(word);
+    const single = word.indexOf(':') >= 0 && word.indexOf(':') === word.lastIndexOf(':');
+    const host = bracket?.[1] ?? (single ? word.slice(0, word.indexOf(':')) : word);
+    const portText = bracket?.[2] ?? (single ? word.slice(word.indexOf(':') + 1) : undefined);
+    let port: number | null = null;
+    if (portText !== undefined) {
+      port = /^[0-9]+$/.test(portText) ? Number(portText) : 0;
+      if (port === 0 || port > 65535) throw new ConntrackProblem(`Invalid port \`${portText}'`);
+    }
+    const address = readAddress(host);
+    if (address === null) throw new ConntrackProblem(`Invalid IP address \`${host}'`);
+    this.setFamily(address.family);
+    this.request.nat.set(letter, { address: address.words, port });
+  }
+
+  private labelMap(): ReadonlyMap<string, number> {
+    const map = this.names.labels();
+    if (map === null) {
+      const line = 'nfct_labelmap_new: No such file or directory\n';
+      if (!this.request.warnings.includes(line)) this.request.warnings.push(line);
+    }
+    return map ?? new Map();
+  }
+
+  private readLabels(text: string): number[] {
+    const map = this.labelMap();
+    return text.split(',').map((name) => {
+      const bit = map.get(name);
+      if (bit === undefined) throw new ConntrackProblem(`unknown label '${name}'`);
+      return bit;
+    });
+  }
+
+  private check(): void {
+    const { request } = this;
+    const { options, command } = request;
+    if (options.has('j') && (options.has('n') || options.has('g'))) {
+      throw new ConntrackProblem("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
+    }
+    if (request.output.has('save') && request.output.size > 1) {
+      throw new ConntrackProblem('cannot combine save output with any other output type, use -o save only', 1);
+    }
+    if (options.has('<') && options.has('>')) {
+      throw new ConntrackProblem('cannot use --label-add and --label-del at the same time');
+    }
+    checkGeneralOptions(command ?? 'version', options);
+    if (command !== 'help' && command !== null && request.protocol !== null) {
+      checkProtocolOptions(request.protocol, command, request.values);
+    }
+    if (options.has('{') && !options.has('s')) throw new ConntrackProblem("Can't use --mask-src without --src");
+    if (options.has('}') && !options.has('d')) throw new ConntrackProblem("Can't use --mask-dst without --dst");
+    if (
+      command === 'list' &&
+      options.has('z') &&
+      ['p', 's', 'd', 'r', 'q', 'm', 'c', 'u', 'i', 'w', 'l', '(', ')'].some((letter) => options.has(letter))
+    ) {
+      throw new ConntrackProblem("Can't use -z with filtering parameters");
+    }
+  }
+}
+
+/** Whether `-s 1.2.3.0 --mask-src ...` or CIDR notation covers an address. */
+export function covers(
+  option: AddressOption,
+  mask: AddressOption | undefined,
+  family: Family,
+  words: ArrayLike<number>,
+): boolean {
+  const bits = option.prefix ?? (family === 4 ? 32 : 128);
+  for (let i = 0; i < (family === 4 ? 1 : 4); i++) {
+    const left = Math.min(32, Math.max(0, bits - 32 * i));
+    const own =
+      mask === undefined || option.prefix !== null
+        ? left === 0
+          ? 0
+          : (0xffffffff << (32 - left)) >>> 0
+        : mask.address[i]!;
+    if (((words[i]! ^ option.address[i]!) & own) !== 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,99 @@
+import { Direction, Status } from '../../conntrack/connection.ts';
+import type { Entry } from '../../conntrack/entry.ts';
+import { Field } from '../../conntrack/table.ts';
+import { Protocol } from '../../packet/protocol.ts';
+import { covers, type NatOption, type Request } from './request.ts';
+
+/** Whether the entry is one that the options of `-L`, `-D`, `-U` or `-E` ask for. */
+export function selects(request: Request, entry: Entry): boolean {
+  const { options } = request;
+  if (request.family !== null && entry.family !== request.family) return false;
+  if (request.protocol !== null && entry.protocol !== request.protocol.number) return false;
+  if (options.has('m') && ((entry.mark ^ request.mark.value) & request.mark.mask) !== 0) return false;
+  if (options.has('m') && (entry.mark & request.mark.mask) >>> 0 !== request.mark.value) return false;
+  if (options.has('u') && (entry.status & request.status.mask) !== request.status.value) return false;
+  if (options.has('c') && entry.secmark !== request.secmark && entry.secmark !== 0) return false;
+  if (options.has('i') && entry.id !== request.id) return false;
+  return (
+    selectsZone(request, entry) &&
+    selectsAddresses(request, entry) &&
+    selectsNat(request, entry) &&
+    selectsLabels(request, entry) &&
+    selectsProtocolValues(request, entry)
+  );
+}
+
+function selectsZone({ zones }: Request, entry: Entry): boolean {
+  const directions = (entry.zoneWord >>> 16) & 3;
+  const id = entry.zoneWord & 0xffff;
+  if (zones.both !== null && zones.both !== (directions === 3 ? id : 0)) return false;
+  if (zones.original !== null && zones.original !== (directions === 1 ? id : 0)) return false;
+  return zones.reply === null || zones.reply === (directions === 2 ? id : 0);
+}
+
+export function selectsAddresses({ addresses }: Request, entry: Entry): boolean {
+  const original = entry.tuple(Direction.original);
+  const reply = entry.tuple(Direction.reply);
+  const ends = { s: original.source, d: original.destination, r: reply.source, q: reply.destination };
+  const masks: Readonly<Record<string, string>> = { s: '{', d: '}' };
+  for (const [letter, words] of Object.entries(ends)) {
+    const option = addresses.get(letter);
+    if (option === undefined) continue;
+    const mask = masks[letter];
+    if (!covers(option, mask === undefined ? undefined : addresses.get(mask), entry.family, words)) return false;
+  }
+  return true;
+}
+
+function translatedTo(option: NatOption, address: ArrayLike<number>, port: number): boolean {
+  if (option.address?.some((word, i) => word !== address[i])) return false;
+  return option.port === null || option.port === port;
+}
+
+function selectsNat({ nat }: Request, entry: Entry): boolean {
+  if (nat.size === 0) return true;
+  const original = entry.tuple(Direction.original);
+  const reply = entry.tuple(Direction.reply);
+  const differs = (a: readonly number[], b: readonly number[]) => a.some((word, i) => word !== b[i]);
+  const source =
+    (entry.status & Status.sourceNat) !== 0 &&
+    (differs(original.source, reply.destination) || original.sourcePort !== reply.destinationPort);
+  const destination =
+    (entry.status & Status.destinationNat) !== 0 &&
+    (differs(original.destination, reply.source) || original.destinationPort !== reply.sourcePort);
+  const isSource = (option: NatOption) => source && translatedTo(option, reply.destination, reply.destinationPort);
+  const isDestination = (option: NatOption) => destination && translatedTo(option, reply.source, reply.sourcePort);
+  const any = nat.get('j');
+  if (any !== undefined) return isSource(any) || isDestination(any);
+  const from = nat.get('n');
+  const to = nat.get('g');
+  return (from === undefined || isSource(from)) && (to === undefined || isDestination(to));
+}
+
+function selectsLabels({ labels }: Request, entry: Entry): boolean {
+  const own = entry.labels();
+  return labels.filter.every((bit) => ((own[bit >>> 5]! >>> (bit & 31)) & 1) === 1);
+}
+
+function selectsProtocolValues({ values }: Request, entry: Entry): boolean {
+  if (values.size === 0) return true;
+  const original = entry.tuple(Direction.original);
+  const reply = entry.tuple(Direction.reply);
+  const icmp = entry.protocol === Protocol.icmp ? 'icmp' : 'icmpv6';
+  const actual: Readonly<Record<string, number>> = {
+    sport: original.sourcePort,
+    dport: original.destinationPort,
+    'reply-port-src': reply.sourcePort,
+    'reply-port-dst': reply.destinationPort,
+    srckey: original.sourcePort,
+    dstkey: original.destinationPort,
+    'reply-key-src': reply.sourcePort,
+    'reply-key-dst': reply.destinationPort,
+    [`${icmp}-id`]: original.sourcePort,
+    [`${icmp}-type`]: original.destinationPort >>> 8,
+    [`${icmp}-code`]: original.destinationPort & 0xff,
+    state: entry.words[entry.base + Field.protocol]! & 0xff,
+  };
+  for (const [name, value] of values) if (name in actual && actual[name] !== value) return false;
+  return true;
+}
