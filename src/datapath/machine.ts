@@ -3,6 +3,7 @@ import { findMatch, findTarget } from '../extensions/registry.ts';
 import type { Device } from '../host/device.ts';
 import { createNat } from '../nat/service.ts';
 import { decode } from '../packet/decode.ts';
+import { applyDescription } from '../packet/described.ts';
 import type { Family } from '../packet/family.ts';
 import { Packet } from '../packet/packet.ts';
 import { formatLogLine, TRACE_FLAGS } from '../trace/reporters/kernel-log/line.ts';
@@ -217,7 +218,7 @@ class SimulatedMachine implements Machine {
     sent.local = true;
     sent.owner = packet.owner ?? { uid: 0, gid: 0 };
     sent.mark = packet.mark ?? 0;
-    sent.described = packet.described ?? null;
+    applyDescription(sent, packet.described);
     this.#kernel.held.push(sent);
     sendFromProcess(this.#kernel, sent);
     return this.#end();

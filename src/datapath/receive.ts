@@ -1,6 +1,7 @@
 import type { Device } from '../host/device.ts';
 import { readUint16 } from '../packet/bytes.ts';
 import { decode } from '../packet/decode.ts';
+import { applyDescription } from '../packet/described.ts';
 import type { Family } from '../packet/family.ts';
 import { Packet, PacketType } from '../packet/packet.ts';
 import { receiveOnPort } from './bridge/receive.ts';
@@ -30,7 +31,7 @@ export function receiveFrame(kernel: Kernel, arrival: Arrival): void {
   const packet = new Packet(family, bytes);
   packet.time = kernel.clock.real;
   packet.inDevice = device;
-  packet.described = arrival.described ?? null;
+  applyDescription(packet, arrival.described);
   if (type !== IPV4 && type !== IPV6) {
     kernel.recorder.invalid(packet, `ethertype 0x${type.toString(16).padStart(4, '0')} is not IP`);
     return;

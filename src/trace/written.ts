@@ -208,12 +208,12 @@ interface Flow {
 }
 
 function ownerOf(packet: PacketDescription): SocketOwner | null {
-  const { uid, gid, pid, cgroup, groups } = packet;
-  if (uid === undefined && gid === undefined && pid === undefined && cgroup === undefined && groups === undefined)
-    return null;
+  const { uid, gid, pid, cgroup, groups, classId } = packet;
+  if ([uid, gid, pid, cgroup, groups, classId].every((part) => part === undefined)) return null;
   const owner: SocketOwner = { uid: uid ?? 0, gid: gid ?? 0 };
   if (pid !== undefined) owner.pid = pid;
   if (cgroup !== undefined) owner.cgroup = cgroup;
   if (groups !== undefined) owner.groups = groups;
+  if (classId !== undefined) owner.classId = classId;
   return owner;
 }

@@ -48,6 +48,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     const source = mergeSources(sources);
     const machine = loaded.start(source.nextTime);
     const { before } = loaded;
+    const running = process.hrtime.bigint();
     const reporters = reportersOf(options, loaded, steps, io);
     const progress = io.stderrIsTerminal ? progressLine(io, started) : null;
     const result = await run({
@@ -67,7 +68,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
       io.err(`iptsim trace: the capture kept only the beginning of ${notes.cut} packets (snap length)\n`);
     }
     if (options.format === 'summary') {
-      io.out(summaryLine(result, Number(process.hrtime.bigint() - started) / 1e9));
+      io.out(summaryLine(result, Number(process.hrtime.bigint() - running) / 1e9));
     }
     if (options.commit) loaded.commit(machine);
   } finally {

@@ -79,6 +79,8 @@ export interface PacketDescription {
   pid?: number;
   cgroup?: string;
   groups?: number[];
-  /** What goes along as words: `realm`, `cpu`, `policy`, `priority`, ... */
+  /** net_cls class. */
+  classId?: number;
+  /** What goes along as words: `cpu`, `policy`, `ipvs`, ... */
   described?: Record<string, string>;
 }

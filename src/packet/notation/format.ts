@@ -142,6 +142,7 @@ function besides(packet: PacketDescription, words: string[]): void {
   }
   if (packet.cgroup !== undefined) words.push(`cgroup=${word(packet.cgroup)}`);
   if (packet.groups !== undefined) words.push(`groups=${packet.groups.join(',')}`);
+  if (packet.classId !== undefined) words.push(`classid=${packet.classId}`);
   for (const [key, value] of Object.entries(packet.described ?? {})) words.push(`${key}=${word(value)}`);
   if (packet.time !== undefined) words.push(`time=${formatTime(packet.time)}`);
 }

@@ -413,10 +413,25 @@ export const KEYS: readonly Key[] = [
       return !packet.groups.includes(-1);
     },
   },
-  described('cpu', 'Processor that handles it (`-m cpu`).', { value: 'a number' }),
-  described('realm', 'Routing realm (`-m realm`).', { value: 'a number' }),
-  described('priority', 'Class of the packet (`skb->priority`).', { value: 'MAJOR:MINOR in hexadecimal' }),
-  described('policy', 'IPsec policy it came or goes by (`-m policy`).'),
+  numeric('classid', 'classId', 0xffffffff, 'net_cls class of the sending process (`-m cgroup --cgroup`).'),
+  {
+    name: 'cpu',
+    value: 'a number from 0 to 8191',
+    meaning: 'Processor that handles it (`-m cpu`); 0.',
+    read(value, packet) {
+      packet.described = { ...packet.described, cpu: value };
+      return /^\d{1,4}$/.test(value) && Number(value) <= 8191;
+    },
+  },
+  described(
+    'policy',
+    'IPsec policy that it comes or goes by (`-m policy`): PROTO/MODE/SRC/DST/REQID/SPI, several with commas.',
+  ),
+  described('ipvs', '1: it belongs to a virtual server (`-m ipvs`); with `vaddr`, `vport`, `vportctl`, `vmethod`.'),
+  described('vaddr', 'Address of the virtual server.'),
+  described('vport', 'Port of the virtual server.'),
+  described('vportctl', 'Port of its controlling connection.'),
+  described('vmethod', 'How it forwards: GATE, IPIP or MASQ (MASQ).'),
 ];
 
 function macKey(name: string, field: 'sourceMac' | 'destinationMac', meaning: string): Key {

@@ -227,7 +227,9 @@ function readSetting(
 
 /** Keys that say something besides the packet's bytes: the only ones that `raw` can have. */
 const BESIDES = new Set(
-  'in out time srcmac dstmac pkttype mark uid gid pid cgroup groups cpu realm priority policy'.split(' '),
+  'in out time srcmac dstmac pkttype mark uid gid pid cgroup classid groups cpu policy ipvs vaddr vport vportctl vmethod'.split(
+    ' ',
+  ),
 );
 
 function readRaw(words: Word[], at: number, keys: ReadonlyMap<string, Key>): PacketDescription {
