@@ -39,7 +39,7 @@ describe('the Internet checksum', () => {
         // A header is never all zeros: its first byte is the version.
         list[2] = 0x4500;
         const bytes = new Uint8Array(list.length * 2);
-        list.forEach((word, i) => writeUint16(bytes, 2 * i, word));
+        for (const [i, word] of list.entries()) writeUint16(bytes, 2 * i, word);
         const before = internetChecksum(bytes, 0, bytes.length);
         const [first, second] = [list[0]!, list[1]!];
         writeUint16(bytes, 0, high);
