@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../packet/bytes.ts';
 import { CapturedFrame } from './arrivals.ts';
+import { fillUp } from './cut.ts';
 import { LinkType } from './linktype.ts';
 import { openCapture, readCapture } from './reader.ts';
 import { type ByteSource, bytesSource, CaptureError } from './source.ts';
@@ -71,8 +72,9 @@ describe('pcap', () => {
       LinkType.ethernet,
     );
     const count = 40000;
+    const template = bytes(PACKET);
     for (let i = 0; i < count; i++) {
-      const packet = bytes(PACKET);
+      const packet = template.slice();
       packet[4] = i >> 8;
       packet[5] = i;
       writer.write(1700000000e6 + i, i % 1000, new Uint8Array(14), packet);
@@ -80,12 +82,12 @@ describe('pcap', () => {
     writer.close();
     const reader = openCapture(bytesSource(Uint8Array.from(Buffer.concat(chunks))));
     const kept: Uint8Array[] = [];
+    let timesRight = true;
     for (let i = 0; reader.next(); i++) {
-      expect(reader.time).toBe(1700000000e6 + i);
-      expect(reader.nanoseconds).toBe(i % 1000);
+      timesRight &&= reader.time === 1700000000e6 + i && reader.nanoseconds === i % 1000;
       kept.push(reader.buffer.subarray(reader.start + 14, reader.end));
     }
-    expect(kept.length).toBe(count);
+    expect([kept.length, timesRight]).toEqual([count, true]);
     expect(kept.every((packet, i) => packet[4] === i >> 8 && packet[5] === (i & 255))).toBe(true);
   });
 });
@@ -222,5 +224,18 @@ describe('link types', () => {
     expect(frame(LinkType.ethernet, 'ffffffffffff 0200000000ff 0806 0001').refusal).toBe('not-ip');
     expect(frame(LinkType.ethernet, 'ffffffffffff').refusal).toBe('short');
     expect(frame(105, PACKET).refusal).toBe('unsupported-link-type');
+  });
+});
+
+describe('a packet that the capture cut', () => {
+  it('is filled up with zeros under a right checksum', () => {
+    const whole = fromHex('45000021000000004011 66c70a0000050a000001 1388270f000db1370000000000'.replace(/ /g, ''))!;
+    expect(fillUp(whole.subarray(0, 28), 5)).toEqual(whole);
+  });
+
+  it('stays as it is if only padding is missing, or its header is', () => {
+    const whole = bytes(PACKET);
+    expect(fillUp(whole, 18)).toBeNull();
+    expect(fillUp(whole.subarray(0, 12), 16)).toBeNull();
   });
 });

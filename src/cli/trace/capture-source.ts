@@ -1,4 +1,5 @@
 import { CapturedFrame } from '../../capture/arrivals.ts';
+import { fillUp } from '../../capture/cut.ts';
 import { EtherType, linkTypeName } from '../../capture/linktype.ts';
 import type { CaptureReader } from '../../capture/reader.ts';
 import { CaptureError } from '../../capture/source.ts';
@@ -94,10 +95,14 @@ export class CaptureSource implements PacketSource {
   /** What is not a plain IP packet: other protocols, VLAN tags, cooked captures, packets that were cut. */
   private special(into: InputPacket): void {
     const { frame, device } = this;
-    if (frame.missing > 0) this.notes.cut++;
     if (frame.refusal !== null) {
       into.refused = frame.refusal === 'short' ? 'the frame is shorter than its link layer' : notIp(frame.etherType);
       return;
+    }
+    const whole = frame.missing > 0 ? fillUp(frame.bytes, frame.missing) : null;
+    if (whole !== null) {
+      into.bytes = whole;
+      this.notes.cut++;
     }
     if (device === null) return;
     if (frame.vlan !== 0) {

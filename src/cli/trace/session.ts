@@ -65,7 +65,9 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     });
     progress?.clear();
     if (notes.cut > 0) {
-      io.err(`iptsim trace: the capture kept only the beginning of ${notes.cut} packets (snap length)\n`);
+      io.err(
+        `iptsim trace: ${notes.cut} packets were cut by the capture (snap length): zeros stand for what is missing\n`,
+      );
     }
     if (options.format === 'summary') {
       io.out(summaryLine(result, Number(process.hrtime.bigint() - running) / 1e9));
