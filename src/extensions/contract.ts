@@ -184,6 +184,8 @@ interface ExtensionDeclaration<Data> {
   name: string;
   /** Other names under which `-m` finds it; it is saved as `name` (`icmpv6` and `ipv6-icmp` for `icmp6`). */
   aliases?: readonly string[];
+  /** The name in listings where it is another (`CT` for `NOTRACK`: libxtables' real_name). */
+  listedName?: string;
   families: readonly Family[];
   /**
    * `declared` (default): the option engine makes all the general checks and words their errors (x6_options).

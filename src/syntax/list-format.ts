@@ -68,7 +68,7 @@ function addressText(match: AddressMatch | null, family: Family, format: ListFor
   return formatAddress(address, family) + formatMaskSuffix(mask, family);
 }
 
-function targetName(target: TargetUse): string {
+function targetName(target: TargetUse, family: Family): string {
   switch (target.kind) {
     case 'none':
       return '';
@@ -78,7 +78,7 @@ function targetName(target: TargetUse): string {
     case 'goto':
       return target.chain;
     case 'extension':
-      return target.name;
+      return findTarget(target.name, family)?.listedName ?? target.name;
   }
 }
 
@@ -103,7 +103,7 @@ export function formatListLine(
     line += formatCount(counters.packets, format.exact, true);
     line += format.exact ? `${String(counters.bytes).padStart(8)} ` : formatCount(counters.bytes, format.exact, true);
   }
-  line += `${pad(targetName(rule.target), 9)} ${rule.protocolInvert ? '!' : ' '}`;
+  line += `${pad(targetName(rule.target, rule.family), 9)} ${rule.protocolInvert ? '!' : ' '}`;
   const name = protocolName(protocol, format.names, !format.numeric);
   line += `${pad((format.numeric && !echo) || name === null ? String(protocol) : name, 4)} `;
   if (echo) line += 'opt ';

@@ -210,13 +210,14 @@ export const CT = defineTarget<CtTarget>({
 
 export const NOTRACK = defineTarget<Record<string, never>>({
   name: 'NOTRACK',
+  listedName: 'CT',
   families: [4, 6],
   options: [],
   init: () => ({}),
   parse() {},
   save: () => '',
   print: () => ' NOTRACK',
-  help: () => '',
+  help: () => 'NOTRACK does not take any options\n',
   check: (_, site) => refusePlacement(site, RAW),
   explain: () => 'the packet is not tracked',
   compile(_, { machine: { conntrack } }) {

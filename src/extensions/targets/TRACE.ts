@@ -10,7 +10,7 @@ export const TRACE = defineTarget<Record<string, never>>({
   parse() {},
   save: () => '',
   print: () => '',
-  help: () => '',
+  help: () => 'TRACE does not take any options\n',
   // iptables-nft writes an expression of nftables, which may stand in any table.
   check: (_, site) => (site.variant === 'legacy' ? refusePlacement(site, RAW) : null),
   explain: () => "the packet's way through the rules is logged",

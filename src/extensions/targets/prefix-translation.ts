@@ -29,10 +29,6 @@ function prefixText({ address, length }: Prefix): string {
   return `${formatAddress6(address)}/${length}`;
 }
 
-function isZero({ address, length }: Prefix): boolean {
-  return length === 0 && address.every((word) => word === 0);
-}
-
 function hasHostBits({ address, length }: Prefix): boolean {
   const mask = prefixMask(6, length);
   return address.some((word, i) => (word & ~mask[i]!) !== 0);
@@ -98,10 +94,8 @@ export function prefixTranslationTarget(name: 'SNPT' | 'DNPT'): TargetExtension 
       if (option.name === 'src-pfx') data.source = prefix;
       else data.destination = prefix;
     },
-    save({ source, destination }) {
-      const text = isZero(source) ? '' : ` --src-pfx ${prefixText(source)}`;
-      return isZero(destination) ? text : `${text} --dst-pfx ${prefixText(destination)}`;
-    },
+    // The real one leaves out ::/0, and cannot read back what it wrote then.
+    save: ({ source, destination }) => ` --src-pfx ${prefixText(source)} --dst-pfx ${prefixText(destination)}`,
     print: ({ source, destination }) => ` ${name} src-pfx ${prefixText(source)} dst-pfx ${prefixText(destination)}`,
     help: () => `${name} target options:
  --src-pfx prefix/length
