@@ -103,8 +103,7 @@ async function run(request: Request, io: Io): Promise<number> {
   switch (command) {
     case null:
     case 'help': {
-      const name = request.protocol === null ? '' : protocolTitle(request);
-      io.out(usage(command === null ? null : request.protocol, name));
+      io.out(usage(command === null ? null : request.protocol));
       return 0;
     }
     case 'version':
@@ -129,12 +128,6 @@ async function run(request: Request, io: Io): Promise<number> {
       return count === 0 && !quiet.includes(command) ? 1 : 0;
     }
   }
-}
-
-function protocolTitle({ protocol }: Request): string {
-  return protocol!.name === 'unknown'
-    ? 'unknown'
-    : (systemNames().protocolByNumber(protocol!.number) ?? protocol!.name);
 }
 
 function figures(command: string, service: ConntrackService): string {
@@ -320,6 +313,7 @@ function update(
         result === 'not-supported'
           ? 'Operation failed: Operation not supported'
           : 'Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do this';
+      if (result === 'not-permitted') show(entry, 2);
       throw new ConntrackProblem(text, 1, `${text}\n`);
     }
     if (result !== 'updated') continue;

@@ -53,7 +53,7 @@ Common parameters and options:
 
 `;
 
-/** What `-h` prints; with `-p`, what the protocol adds. `name`: of the protocol in /etc/protocols. */
-export function usage(protocol: ToolProtocol | null, name: string): string {
-  return protocol === null ? USAGE : `${USAGE}Proto \`${name}' help:\n${protocol.help}`;
+/** What `-h` prints; with `-p`, what the protocol adds. */
+export function usage(protocol: ToolProtocol | null): string {
+  return protocol === null ? USAGE : `${USAGE}Proto \`${protocol.name}' help:\n${protocol.help}`;
 }
