@@ -103,12 +103,14 @@ export function addTable(ruleset: Ruleset, table: Table, variant: 'legacy' | 'nf
   for (const each of all) tables.set(each.name, each);
 }
 
-const TARGET_AT_END = / -([jg]) (\S+)$/;
-
 /** The chain that a rule's canonical text jumps or goes to; null if it ends in something else. */
 export function chainTarget(table: Table, text: string): { chain: string; goto: boolean } | null {
-  const match = TARGET_AT_END.exec(text);
-  if (match === null) return null;
-  const chain = table.chains.get(match[2] as string);
-  return chain === undefined || chain.policy !== null ? null : { chain: chain.name, goto: match[1] === 'g' };
+  const blank = text.lastIndexOf(' ');
+  const letter = text.charCodeAt(blank - 1);
+  // `j` or `g`, with ` -` before it.
+  if ((letter !== 106 && letter !== 103) || text.charCodeAt(blank - 2) !== 45 || text.charCodeAt(blank - 3) !== 32) {
+    return null;
+  }
+  const chain = table.chains.get(text.slice(blank + 1));
+  return chain === undefined || chain.policy !== null ? null : { chain: chain.name, goto: letter === 103 };
 }

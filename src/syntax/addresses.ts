@@ -27,6 +27,37 @@ function numericIpv4(text: string, isMask: boolean): AddressWords | null {
   return [word, 0, 0, 0];
 }
 
+/** The usual case without any allocation on the way: four decimal parts, then nothing or `/LENGTH`; else null. */
+function plainIpv4(text: string): MaskedAddress | null {
+  let word = 0;
+  let part = 0;
+  let digits = 0;
+  let parts = 1;
+  let i = 0;
+  for (; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 48 && code <= 57) {
+      // A leading zero means octal.
+      if (digits > 0 && part === 0) return null;
+      part = part * 10 + code - 48;
+      if (++digits > 3 || part > 255) return null;
+    } else if (code === 46 && digits > 0 && parts < 4) {
+      word = word * 256 + part;
+      part = 0;
+      digits = 0;
+      parts++;
+    } else break;
+  }
+  if (parts !== 4 || digits === 0) return null;
+  word = word * 256 + part;
+  if (i === text.length) return { address: [word, 0, 0, 0], mask: hostMask(4) };
+  if (text.charCodeAt(i) !== 47) return null;
+  const length = text.slice(i + 1);
+  if (!/^[1-9]\d?$/.test(length) || Number(length) > 32) return null;
+  const mask = prefixMask(Number(length));
+  return { address: [(word & mask[0]) >>> 0, 0, 0, 0], mask };
+}
+
 function parseMask(text: string, family: Family): AddressWords {
   const numeric = family === 4 ? numericIpv4(text, true) : parseIpv6(text);
   if (numeric !== null) return numeric;
@@ -49,6 +80,8 @@ function hostOrNetwork(text: string, family: Family, names: NameServices): reado
 
 /** `ADDRESS[/MASK][,...]` of `-s` and `-d`: every address that it stands for, in order. Throws UsageError. */
 export function parseAddressList(text: string, family: Family, names: NameServices): MaskedAddress[] {
+  const plain = family === 4 ? plainIpv4(text) : null;
+  if (plain !== null) return [plain];
   const list: MaskedAddress[] = [];
   for (const item of text.split(',')) {
     const trimmed = item.replace(/^[\t-\r ]+/, '');

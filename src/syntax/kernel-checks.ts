@@ -1,30 +1,53 @@
-import type { Hook } from '../datapath/hooks.ts';
+import { BUILTIN_CHAINS, HOOK_NAMES, type Hook, type HookName, type TableName } from '../datapath/hooks.ts';
 import type { KernelError, RuleSite, Variant } from '../extensions/contract.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
 import type { AddedRule } from '../ruleset/draft.ts';
 import { hooksOf, JumpGraph } from '../ruleset/reachability.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
-import { type Chain, chainTarget, type StoredRule, type Table } from '../ruleset/ruleset.ts';
+import { type Chain, chainTarget, isBuiltin, type StoredRule, type Table } from '../ruleset/ruleset.ts';
 import type { RuleTextSettings } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
 
-/** Whether the kernel has anything to check in a rule: a jump, or an extension with conditions. */
-export function needsCheck(spec: RuleSpec): boolean {
+const NO_HOOKS: ReadonlySet<Hook> = new Set();
+const hookSets = new Map<string, ReadonlySet<Hook>>();
+
+/** Hooks of one base chain, or of all of a table's. */
+function hookSet(table: TableName, chain: string | null): ReadonlySet<Hook> {
+  const key = `${table} ${chain ?? ''}`;
+  let set = hookSets.get(key);
+  if (set === undefined) {
+    const names: readonly HookName[] = chain === null ? BUILTIN_CHAINS[table] : [chain as HookName];
+    set = new Set(names.map((name) => HOOK_NAMES.indexOf(name) as Hook));
+    hookSets.set(key, set);
+  }
+  return set;
+}
+
+/**
+ * The rule if the kernel may refuse it, depending on where its chain is reached from; null if it takes it in any case.
+ * (In a base chain that is known at once; a rule that passes both unreachable and reached from everywhere passes.)
+ */
+export function needsCheck(spec: RuleSpec, chain: string, table: TableName, variant: Variant): RuleSpec | null {
   const { target, family } = spec;
-  if (target.kind === 'jump' || target.kind === 'goto') return true;
-  if (target.kind === 'extension' && findTarget(target.name, family)?.check !== undefined) return true;
-  return spec.matches.some((match) => findMatch(match.name, family)?.check !== undefined);
+  if (target.kind === 'jump' || target.kind === 'goto') return spec;
+  const checked =
+    (target.kind === 'extension' && findTarget(target.name, family)?.check !== undefined) ||
+    spec.matches.some((match) => findMatch(match.name, family)?.check !== undefined);
+  if (!checked) return null;
+  if (isBuiltin(table, chain)) return checkRule(spec, table, variant, hookSet(table, chain)) === null ? null : spec;
+  const anywhere = checkRule(spec, table, variant, hookSet(table, null));
+  return anywhere === null && checkRule(spec, table, variant, NO_HOOKS) === null ? null : spec;
 }
 
 /** What the kernel answers to one rule that is reached from `hooks`. */
 export function checkRule(
   spec: RuleSpec,
-  table: Table,
+  table: TableName,
   variant: Variant,
   hooks: ReadonlySet<Hook>,
 ): KernelError | null {
   const { family, target } = spec;
-  const site: RuleSite = { family, variant, table: table.name, hooks, rule: spec };
+  const site: RuleSite = { family, variant, table, hooks, rule: spec };
   for (const match of spec.matches) {
     const error = findMatch(match.name, family)?.check?.(match.data, site) ?? null;
     if (error !== null) return error;
@@ -53,7 +76,7 @@ export function checkTable(
   const newRules = new Set<StoredRule>();
   for (const { chain, rule, spec } of added) {
     newRules.add(rule);
-    const error = checkRule(spec, table, settings.variant, hooksOf(hooks, chain));
+    const error = checkRule(spec, table.name, settings.variant, hooksOf(hooks, chain));
     if (error !== null) return error;
   }
   if (!jumps) return null;
@@ -77,7 +100,7 @@ function checkChain(
 ): KernelError | null {
   for (const rule of chain.rules) {
     if (except.has(rule) || chainTarget(table, rule.text) !== null || !/ -[mj] /.test(rule.text)) continue;
-    const error = checkRule(ruleSpecOf(rule, table, settings), table, settings.variant, hooks);
+    const error = checkRule(ruleSpecOf(rule, table, settings), table.name, settings.variant, hooks);
     if (error !== null) return error;
   }
   return null;

@@ -205,10 +205,11 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
   const { target } = spec;
   const toBuiltin =
     target.kind === 'jump' || target.kind === 'goto' ? draft.chain(target.chain)?.policy !== null : false;
+  const checkedSpec = (): RuleSpec | null => needsCheck(spec, name, draft.table.name, session.variant);
   const add = (chain: Chain, index: number): void => {
     if (toBuiltin) throw new StepError('map-target', 'EINVAL');
     if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
-    draft.insert(chain, index, storedRule(storeRuleSpec(spec, session), line), needsCheck(spec) ? spec : null);
+    draft.insert(chain, index, storedRule(storeRuleSpec(spec, session), line), checkedSpec());
   };
   switch (line.command) {
     case Cmd.append: {
@@ -228,7 +229,7 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
       if (toBuiltin) throw new StepError('map-target', 'EINVAL');
       if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
       const rule = storedRule(storeRuleSpec(spec, session), line);
-      draft.replace(chain, line.ruleNumber - 1, rule, needsCheck(spec) ? spec : null);
+      draft.replace(chain, line.ruleNumber - 1, rule, checkedSpec());
       return;
     }
     default: {

@@ -1,3 +1,4 @@
+import type { TableName } from '../datapath/hooks.ts';
 import { UsageError } from '../extensions/contract.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
 import { type Chain, isTableName, type StoredRule } from '../ruleset/ruleset.ts';
@@ -25,7 +26,7 @@ export function queueNft(line: CommandLine, transaction: NftTransaction, lineNum
   const verbose = (line.options & Opt.verbose) !== 0;
   const onRule = Cmd.append | Cmd.delete | Cmd.check | Cmd.insert | Cmd.replace;
   if ((command & onRule) !== 0) {
-    queueRules(line, session, put);
+    queueRules(line, name, lineNumber, transaction, put);
     return;
   }
   switch (command & ~(Cmd.zero | Cmd.zeroNumber)) {
@@ -205,8 +206,15 @@ function rename(transaction: NftTransaction, table: NftTable, name: string, newN
 }
 
 /** -A, -I, -R, -D, -C: one step for each pair of addresses. */
-function queueRules(line: CommandLine, session: Session, put: (step: Step) => void): void {
+function queueRules(
+  line: CommandLine,
+  tableName: TableName,
+  lineNumber: number,
+  transaction: NftTransaction,
+  put: (step: Step) => void,
+): void {
   const { rule } = line;
+  const { session } = transaction;
   // Without an extension of that name it must be a chain, which is looked for when the step runs.
   const jumpTo = line.jumpTo !== '' && rule.target.kind === 'none' ? line.jumpTo : null;
   if (jumpTo !== null) rule.target = { kind: line.goto ? 'goto' : 'jump', chain: jumpTo };
@@ -218,8 +226,12 @@ function queueRules(line: CommandLine, session: Session, put: (step: Step) => vo
     const echo = (): void => {
       if (verbose) session.out(formatListLine(spec, stored, 0, echoFormat(session)));
     };
-    const checked = needsCheck(spec) ? spec : null;
+    const checked = needsCheck(spec, chainName, tableName, session.variant);
     const refusal = nftRefusal(spec);
+    if (line.command === Cmd.append && jumpTo === null && checked === null && refusal === null && !verbose) {
+      transaction.append(lineNumber, tableName, chainName, stored);
+      continue;
+    }
     put((running, table) => {
       running.assertChain(table, jumpTo);
       ruleStep(running, table, { line, chainName, jumpTo, spec, stored, checked, refusal, echo });

@@ -4,7 +4,7 @@ import type { AddedRule } from '../ruleset/draft.ts';
 import { TableDraft } from '../ruleset/draft.ts';
 import { hooksOf, JumpGraph } from '../ruleset/reachability.ts';
 import { addTable, type Chain, isBuiltin, newTable, type StoredRule, type Table } from '../ruleset/ruleset.ts';
-import { type Errno, errnoText } from './errno.ts';
+import { type Errno, errnoText, StepError } from './errno.ts';
 import { checkRule, checkTable } from './kernel-checks.ts';
 import { ruleSpecOf } from './save-format.ts';
 import { commitDraft, type Session } from './session.ts';
@@ -23,6 +23,18 @@ export interface NftTable {
   exists: boolean;
 }
 
+interface QueuedStep {
+  line: number;
+  run: (transaction: NftTransaction) => void;
+}
+
+interface QueuedAppend {
+  line: number;
+  table: TableName;
+  chain: string;
+  rule: StoredRule;
+}
+
 interface Refusal {
   line: number;
   step: string;
@@ -34,7 +46,7 @@ interface Refusal {
 export class NftTransaction {
   readonly session: Session;
   private readonly tables = new Map<TableName, NftTable>();
-  private readonly queue: { line: number; run: (transaction: NftTransaction) => void }[] = [];
+  private readonly queue: (QueuedStep | QueuedAppend)[] = [];
   private readonly refusals: Refusal[] = [];
   /** Line of the command that is being prepared, 0 outside of restore. */
   line = 0;
@@ -46,6 +58,11 @@ export class NftTransaction {
   /** Puts a step into the batch; it runs at commit. */
   add(line: number, run: (transaction: NftTransaction) => void): void {
     this.queue.push({ line, run });
+  }
+
+  /** Puts the usual step into the batch: a rule at the end of a chain, which needs no more than this. */
+  append(line: number, table: TableName, chain: string, rule: StoredRule): void {
+    this.queue.push({ line, table, chain, rule });
   }
 
   table(name: TableName): NftTable {
@@ -77,6 +94,7 @@ export class NftTransaction {
   /** Makes the table, and the built-in chain of that name (all of them for null), before something goes into it. */
   make(table: NftTable, name: string | null): void {
     table.exists = true;
+    if (name !== null && table.draft.chain(name)?.absent !== true) return;
     for (const chain of table.draft.table.chains.values()) {
       if (chain.absent === true && (name === null || chain.name === name)) delete chain.absent;
     }
@@ -123,9 +141,17 @@ export class NftTransaction {
   }
 
   private prepare(): void {
-    for (const { line, run } of this.queue.splice(0)) {
-      this.line = line;
-      run(this);
+    for (const step of this.queue.splice(0)) {
+      this.line = step.line;
+      if ('run' in step) {
+        step.run(this);
+        continue;
+      }
+      const table = this.table(step.table);
+      this.make(table, step.chain);
+      const chain = this.find(table, step.chain);
+      if (chain === undefined) throw new StepError('append', 'ENOENT');
+      table.draft.insert(chain, chain.rules.length, step.rule, null);
     }
   }
 
@@ -200,13 +226,13 @@ class Replay {
     const graph = this.graph();
     if (jumpTo !== null && graph.hasLoop()) return 'EMLINK';
     const hooks = graph.hooks();
-    const own = checkRule(spec, table, this.session.variant, hooksOf(hooks, chain));
+    const own = checkRule(spec, table.name, this.session.variant, hooksOf(hooks, chain));
     if (own !== null || jumpTo === null) return own;
     for (const other of this.base.chains.values()) {
       const reached = hooksOf(hooks, other.name);
       if (reached.size === hooksOf(before, other.name).size) continue;
       for (const old of other.rules) {
-        const error = checkRule(ruleSpecOf(old, table, this.session), table, this.session.variant, reached);
+        const error = checkRule(ruleSpecOf(old, table, this.session), table.name, this.session.variant, reached);
         if (error !== null) return error;
       }
     }
