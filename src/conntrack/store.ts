@@ -1,9 +1,10 @@
 import { formatAddress, parseAddress } from '../packet/address-text.ts';
 import type { Family } from '../packet/family.ts';
 import { Direction, Status, type Tuple } from './connection.ts';
+import type { Statistics } from './contract.ts';
+import type { ConntrackEntries } from './entries.ts';
 import type { Entry } from './entry.ts';
 import type { Expectation } from './expectations.ts';
-import type { ConntrackService, Statistics } from './service.ts';
 import type { AssignedHelper, SequenceShift } from './sidelines.ts';
 import { Extra, Field } from './table.ts';
 import { newTupleWords, tupleToWords, wordsToTuple } from './tuple.ts';
@@ -74,7 +75,7 @@ function tupleText(tuple: Tuple): TupleText {
 }
 
 /** All entries, expectations and PPTP calls, one JSON object a line. */
-export function saveTable(service: ConntrackService, now: number): string {
+export function saveTable(service: ConntrackEntries, now: number): string {
   const lines: string[] = [];
   const masters = new Set(service.sidelines.masters.values());
   service.table.forEachConfirmed((slot) => {
@@ -109,7 +110,7 @@ export function saveTable(service: ConntrackService, now: number): string {
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
-function entryLine(service: ConntrackService, entry: Entry, now: number): EntryLine {
+function entryLine(service: ConntrackEntries, entry: Entry, now: number): EntryLine {
   const { words, base, slot } = entry;
   const { sidelines } = service;
   const zone = entry.zoneWord;
@@ -157,7 +158,7 @@ function isStreaming(protocol: number): boolean {
 }
 
 /** Takes in what `saveTable` wrote. Throws an Error that names the line if it cannot be read. */
-export function loadTable(service: ConntrackService, text: string, now: number): void {
+export function loadTable(service: ConntrackEntries, text: string, now: number): void {
   const slots = new Map<number, number>();
   const waiting: [Entry, number][] = [];
   const lines = text.split('\n');
@@ -213,7 +214,7 @@ function readTupleText(text: TupleText, family: Family, protocol: number): Tuple
   };
 }
 
-function loadEntry(service: ConntrackService, line: EntryLine, now: number): Entry {
+function loadEntry(service: ConntrackEntries, line: EntryLine, now: number): Entry {
   const { table, sidelines } = service;
   const slot = table.allocate();
   const entry = service.entry(slot);
@@ -264,7 +265,7 @@ function loadEntry(service: ConntrackService, line: EntryLine, now: number): Ent
 }
 
 function loadExpectation(
-  service: ConntrackService,
+  service: ConntrackEntries,
   line: ExpectationLine,
   slots: ReadonlyMap<number, number>,
   now: number,

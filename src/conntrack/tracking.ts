@@ -1,5 +1,5 @@
-import type { Packet } from '../packet/packet.ts';
-import type { Direction } from './connection.ts';
+import { ConntrackInfo, type Packet } from '../packet/packet.ts';
+import { Direction } from './connection.ts';
 import type { Entry } from './entry.ts';
 import type { Settings } from './settings.ts';
 
@@ -29,4 +29,9 @@ export interface Tracking {
   sequenceOffset(entry: Entry, direction: Direction, sequence: number): number;
   /** Why a packet is INVALID or let through without effect, for the observer. */
   reason(text: string): void;
+}
+
+/** Direction of a packet within its connection (CTINFO2DIR). */
+export function directionOf(packet: Packet): Direction {
+  return packet.conntrackInfo >= ConntrackInfo.establishedReply ? Direction.reply : Direction.original;
 }

@@ -1,8 +1,9 @@
+import { allowsClash } from '../conntrack/confirmation.ts';
 import { Direction, Status } from '../conntrack/connection.ts';
+import type { ConntrackEntries } from '../conntrack/entries.ts';
 import type { Entry } from '../conntrack/entry.ts';
 import { TcpState } from '../conntrack/protocols/tcp-states.ts';
 import { SenderField, senderAt } from '../conntrack/protocols/tcp-window.ts';
-import { allowsClash, type ConntrackService } from '../conntrack/service.ts';
 import { Extra, Field } from '../conntrack/table.ts';
 import { invertTuple, newTupleWords, sameTuple, TUPLE_WORDS } from '../conntrack/tuple.ts';
 import type { NatRange } from '../datapath/environment.ts';
@@ -22,11 +23,11 @@ export type Manip = 'source' | 'destination';
 
 /** Chooses addresses and ports, as get_unique_tuple and what it calls in nf_nat_core.c. */
 export class Allocator {
-  private readonly conntrack: ConntrackService;
+  private readonly conntrack: ConntrackEntries;
   private readonly bySource: BySource;
   private readonly reply = newTupleWords();
 
-  constructor(conntrack: ConntrackService, bySource: BySource) {
+  constructor(conntrack: ConntrackEntries, bySource: BySource) {
     this.conntrack = conntrack;
     this.bySource = bySource;
   }

@@ -1,5 +1,5 @@
 import { type Direction, Direction as Way } from '../conntrack/connection.ts';
-import type { ConntrackService } from '../conntrack/service.ts';
+import type { ConntrackEntries } from '../conntrack/entries.ts';
 import { type ConntrackTable, Field } from '../conntrack/table.ts';
 
 /**
@@ -11,7 +11,7 @@ export class BySource {
   private count = 0;
   private readonly table: ConntrackTable;
 
-  constructor(service: ConntrackService) {
+  constructor(service: ConntrackEntries) {
     this.table = service.table;
   }
 

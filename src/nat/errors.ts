@@ -1,6 +1,6 @@
 import { Direction, Status } from '../conntrack/connection.ts';
 import type { Entry } from '../conntrack/entry.ts';
-import { directionOf } from '../conntrack/service.ts';
+import { directionOf } from '../conntrack/tracking.ts';
 import { addressOf, invertTuple, locateTransport } from '../conntrack/tuple.ts';
 import { writeUint16 } from '../packet/bytes.ts';
 import { checksumHolds, internetChecksum, transportChecksum } from '../packet/checksum.ts';

@@ -1,9 +1,11 @@
 import { type Connection, Direction, Status } from '../conntrack/connection.ts';
+import type { NatLink } from '../conntrack/contract.ts';
+import type { ConntrackEntries } from '../conntrack/entries.ts';
 import { Entry } from '../conntrack/entry.ts';
 import type { Expectation } from '../conntrack/expectations.ts';
 import { allowShift } from '../conntrack/sequence.ts';
-import { type ConntrackService, directionOf, type NatLink } from '../conntrack/service.ts';
 import { Extra, Field } from '../conntrack/table.ts';
+import { directionOf } from '../conntrack/tracking.ts';
 import { addressOf, invertTuple, newTupleWords, sameTuple, wordsToTuple } from '../conntrack/tuple.ts';
 import type { NatRange, NatServices } from '../datapath/environment.ts';
 import { Hook, type HookState } from '../datapath/hooks.ts';
@@ -39,7 +41,7 @@ export interface Nat extends NatServices {
 }
 
 /** NAT on the table of `conntrack`; it links itself to it. */
-export function createNat(conntrack: ConntrackService): NatService {
+export function createNat(conntrack: ConntrackEntries): NatService {
   return new NatService(conntrack);
 }
 
@@ -49,14 +51,14 @@ const BOTH = Status.sourceNat | Status.destinationNat;
 
 export class NatService implements Nat, NatLink {
   observer: Observer | null = null;
-  private readonly conntrack: ConntrackService;
+  private readonly conntrack: ConntrackEntries;
   private readonly bySource: BySource;
   private readonly allocator: Allocator;
   private readonly current = newTupleWords();
   private readonly chosen = newTupleWords();
   private readonly target = newTupleWords();
 
-  constructor(conntrack: ConntrackService) {
+  constructor(conntrack: ConntrackEntries) {
     this.conntrack = conntrack;
     this.bySource = new BySource(conntrack);
     this.allocator = new Allocator(conntrack, this.bySource);

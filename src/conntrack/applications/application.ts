@@ -1,8 +1,8 @@
 import type { Packet } from '../../packet/packet.ts';
 import type { Direction } from '../connection.ts';
+import type { ConntrackEntries } from '../entries.ts';
 import type { Entry } from '../entry.ts';
 import type { ExpectationPolicy } from '../expectations.ts';
-import type { ConntrackService } from '../service.ts';
 
 /** What a helper gets to see: a packet of a connection to which it is assigned, as it leaves the machine. */
 export interface Sighting {
@@ -11,7 +11,7 @@ export interface Sighting {
   direction: Direction;
   /** What the helper remembers of the connection; plain data. */
   memory: Record<string, unknown>;
-  conntrack: ConntrackService;
+  conntrack: ConntrackEntries;
 }
 
 /** A conntrack helper: it understands an application protocol well enough to know which connections will follow. */
