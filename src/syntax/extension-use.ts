@@ -111,15 +111,16 @@ export function finishUse(use: ExtensionUse, context: MutableParseContext): void
       }
       continue;
     }
-    if (entry.requires === undefined && entry.excludes === undefined) continue;
-    for (const other of extension.options) {
-      if (other.synonymOf !== undefined || other.name === entry.name) continue;
-      if (entry.requires?.includes(other.name) === true && !seen.has(other.name)) {
-        throw new UsageError(`${extension.name}: option "--${entry.name}" also requires "--${other.name}".\n`);
+    for (const other of entry.requires ?? []) {
+      if (!seen.has(other)) {
+        throw new UsageError(`${extension.name}: option "--${entry.name}" also requires "--${other}".\n`);
       }
-      if (entry.excludes?.includes(other.name) === true && seen.has(other.name)) {
+    }
+    // The real table goes by option ids, which are the order of the list.
+    for (const other of entry.excludes ?? []) {
+      if (other !== entry.name && seen.has(other)) {
         throw new UsageError(
-          `${extension.name}: option "--${entry.name}" cannot be used together with "--${other.name}".\n`,
+          `${extension.name}: option "--${entry.name}" cannot be used together with "--${other}".\n`,
         );
       }
     }

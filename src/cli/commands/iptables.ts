@@ -2,6 +2,7 @@ import { UsageError } from '../../extensions/contract.ts';
 import { type CommandLine, parseCommandLine } from '../../syntax/command-line.ts';
 import { EarlyExit } from '../../syntax/early-exit.ts';
 import { legacyErrorText, nftErrorText, StepError } from '../../syntax/errno.ts';
+import { hintsFor } from '../../syntax/hints.ts';
 import { runLegacy } from '../../syntax/legacy-commands.ts';
 import { queueNft } from '../../syntax/nft-commands.ts';
 import { BatchRefused, NftTransaction } from '../../syntax/nft-transaction.ts';
@@ -25,7 +26,9 @@ export function iptables(name: FamilyName, args: readonly string[], io: Io): num
     const wait = name.variant === 'legacy' && line.wait !== null && line.wait >= 0 ? line.wait : -1;
     return withRules(session, { wait, io }, () => run(line, session));
   } catch (error) {
-    return report(error, session, io, null);
+    const status = report(error, session, io, null);
+    if (io.hints && status > 0) for (const hint of hintsFor(args, name.family)) io.err(`hint: ${hint}\n`);
+    return status;
   }
 }
 
