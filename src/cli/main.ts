@@ -21,6 +21,11 @@ const COMMANDS: readonly OwnCommand[] = [
     load: async () => (await import('./commands/check.ts')).check,
   },
   {
+    name: 'explain',
+    summary: 'say in one sentence what a rule does',
+    load: async () => (await import('./commands/explain.ts')).explain,
+  },
+  {
     name: 'help',
     summary: 'help about a command, or about `packets`',
     load: async () => (await import('./commands/help.ts')).help,

@@ -18,6 +18,7 @@ import type { RuleTextSettings } from '../../syntax/rule-text.ts';
 import { readRules } from '../../syntax/rules-reader.ts';
 import { RulesError } from '../../syntax/save-format.ts';
 import { AssumedHost, namedInterfaces, placementOnAssumed } from '../../trace/assumed-host.ts';
+import { explainRule } from '../../trace/explain.ts';
 import type { InputPacket } from '../../trace/input.ts';
 import type { RuleTexts } from '../../trace/reporters/text.ts';
 import { type Placement, placementOn } from '../../trace/written.ts';
@@ -102,7 +103,11 @@ function readMachine(
     host,
     placement: host instanceof AssumedHost ? placementOnAssumed(host) : placementOn(host),
     startClock: memory?.clock ?? 0,
-    ruleTexts: ruleTexts(ruleset4, ruleset6),
+    ruleTexts: ruleTexts(ruleset4, ruleset6, (family, table, chain, rule) => {
+      const loaded = (family === 4 ? loaded4 : loaded6).tables.find(({ name }) => name === table);
+      const spec = loaded?.chains.find(({ name }) => name === chain)?.rules[rule - 1]?.spec;
+      return spec === undefined ? null : utf8(explainRule(spec, settings));
+    }),
     before(input) {
       if (host instanceof AssumedHost) host.see(input);
     },
@@ -208,8 +213,9 @@ function rulesOf(file: string | null, settings: RuleTextSettings, io: Io): Rules
   }
 }
 
-function ruleTexts(ruleset4: Ruleset, ruleset6: Ruleset): RuleTexts {
+function ruleTexts(ruleset4: Ruleset, ruleset6: Ruleset, explain: NonNullable<RuleTexts['explain']>): RuleTexts {
   return {
+    explain,
     rule(family, table, chain, rule) {
       const ruleset = family === 4 ? ruleset4 : ruleset6;
       return utf8(ruleset.tables.get(table)?.chains.get(chain)?.rules[rule - 1]?.text.trim() ?? '');
