@@ -38,7 +38,7 @@ export function loadSets(kernel: SetKernel, text: string, names: SetNames, besid
   let order = 0;
   for (let at = 0; at < text.length; ) {
     const end = text.indexOf('\n', at);
-    const to = end < 0 ? text.length : end;
+    let to = end < 0 ? text.length : end;
     line++;
     if (fast !== null && text.charCodeAt(at) === 97) {
       const values = fastAddLine(text, at, to, fast.name);
@@ -49,7 +49,13 @@ export function loadSets(kernel: SetKernel, text: string, names: SetNames, besid
         continue;
       }
     }
-    const set = loadLine(kernel, session, text.slice(at, to), line, order, beside);
+    const first = line;
+    // A comment may have line ends in it.
+    for (; to < text.length && hasOpenQuote(text.slice(at, to)); line++) {
+      const next = text.indexOf('\n', to + 1);
+      to = next < 0 ? text.length : next;
+    }
+    const set = loadLine(kernel, session, text.slice(at, to), first, order, beside);
     if (set !== null) {
       if (set.created) order++;
       const isFast = set.set instanceof HashSet && set.set.family === 4;
@@ -58,6 +64,10 @@ export function loadSets(kernel: SetKernel, text: string, names: SetNames, besid
     at = to + 1;
   }
   for (const set of kernel.all()) if (set instanceof HashSet) set.table.loading = false;
+}
+
+function hasOpenQuote(line: string): boolean {
+  return line.includes('"') && line.split('"').length % 2 === 0;
 }
 
 function loadLine(
@@ -72,6 +82,8 @@ function loadLine(
   if (trimmed === '' || trimmed.startsWith('#') || trimmed === 'COMMIT') return null;
   const words = splitLine(line);
   if (typeof words === 'string') throw new SetTextError(number, words);
+  // The kernel takes an empty name.
+  if (/^(create|add) "" /.test(trimmed)) words.splice(1, 0, '');
   // Scripts for `ipset restore` have these here and there.
   const [command, name, third, ...rest] = words.filter((word) => word !== '-exist' && word !== '-!');
   if ((command !== 'create' && command !== 'add') || name === undefined || third === undefined) {
@@ -120,12 +132,12 @@ function loadLine(
   return { set, created: false };
 }
 
-/** All sets as `ipset save` prints them. */
+/** All sets as `ipset save` prints them; names with blanks are quoted, so that they can be read back. */
 export function saveSets(kernel: SetKernel, names: SetNames): string {
   const parts: string[] = [];
   for (const set of kernel.all()) {
     const options = { mode: 'save', names, resolve: false, sorted: false, terse: false, members: true } as const;
-    listSet(kernel, set, options, (text) => parts.push(text));
+    listSet(kernel, set, options, (text) => parts.push(text), true);
   }
   return parts.join('');
 }

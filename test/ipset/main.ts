@@ -80,7 +80,7 @@ class Simulated {
       },
       readStdin: () => stdin ?? '',
       readFile: () => null,
-      writeFile: () => false,
+      writeFile: () => null,
     });
     const status = tool.run(args);
     return { status, out, err };

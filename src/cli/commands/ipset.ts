@@ -50,7 +50,7 @@ function loadKernel(directory: string, names: SetNames, io: Io): SetKernel {
     // Commands let no time pass: entries keep the seconds that they have left.
     clock: { now: 0 },
     random: () => randomFillSync(new Uint32Array(1))[0]!,
-    missingTypes: new Set((io.env['IPTSIM_IPSET_WITHOUT'] ?? '').split(/\s+/).filter((name) => name !== '')),
+    missingTypes: new Set((io.env.IPTSIM_IPSET_WITHOUT ?? '').split(/\s+/).filter((name) => name !== '')),
     rulesUsing(name) {
       if (references === null) {
         references = new Map();
@@ -72,6 +72,18 @@ function loadKernel(directory: string, names: SetNames, io: Io): SetKernel {
 
 /** Commands that only read; anything not recognised is taken for one that writes. */
 const READING = /^(--)?(t|te|tes|test|l|li|lis|list|s|sa|sav|save|h|he|hel|help|v|ve|ver\w*)$|^-[TLSVvHh]$/;
+
+/** strerror() of the errors that opening a file has. */
+function systemErrorText(code: string | undefined): string {
+  const texts: Readonly<Record<string, string>> = {
+    ENOENT: 'No such file or directory',
+    ENOTDIR: 'Not a directory',
+    EISDIR: 'Is a directory',
+    EACCES: 'Permission denied',
+    EROFS: 'Read-only file system',
+  };
+  return texts[code ?? ''] ?? code ?? 'Input/output error';
+}
 
 function readTextFile(path: string): string | null {
   try {
@@ -96,9 +108,9 @@ export const ipset: Command = (_name, args, io) => {
       writeFile(path, text) {
         try {
           writeFileSync(path, text, 'latin1');
-          return true;
-        } catch {
-          return false;
+          return null;
+        } catch (error) {
+          return systemErrorText((error as { code?: string }).code);
         }
       },
     });

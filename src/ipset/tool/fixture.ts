@@ -58,7 +58,7 @@ export class ToolBench {
       },
       readStdin: () => stdin,
       readFile: () => null,
-      writeFile: () => true,
+      writeFile: () => null,
     });
     const status = tool.run(words);
     return { status, out, err };

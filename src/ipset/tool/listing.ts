@@ -26,11 +26,23 @@ function headerValues(set: IpSet): Values & { elements: number; memory: number }
   return comment ? { ...rest, createComment: true } : rest;
 }
 
-function headerText(kernel: SetKernel, set: IpSet, type: SetTypeSyntax, options: ListingOptions): string {
+/** A word of a line for restore. */
+function quoted(word: string): string {
+  return word === '' || /\s/.test(word) ? `"${word}"` : word;
+}
+
+function headerText(
+  kernel: SetKernel,
+  set: IpSet,
+  type: SetTypeSyntax,
+  options: ListingOptions,
+  quote: boolean,
+): string {
   const print: PrintOptions = { family: set.family, names: options.names, resolve: options.resolve };
   const values = headerValues(set);
   if (options.mode === 'save') {
-    return `create ${set.name} ${type.name}${optionsText(type.create.options, values, print)}\n`;
+    const name = quote ? quoted(set.name) : set.name;
+    return `create ${name} ${type.name}${optionsText(type.create.options, values, print)}\n`;
   }
   const revision = type.revisions[0]![0];
   const references = kernel.references(set);
@@ -52,17 +64,24 @@ function headerText(kernel: SetKernel, set: IpSet, type: SetTypeSyntax, options:
 /** Lines collected before they are handed on together. */
 const CHUNK = 20000;
 
-/** Prints one set. */
-export function listSet(kernel: SetKernel, set: IpSet, options: ListingOptions, out: (text: string) => void): void {
+/** Prints one set. `quote`: words with blanks in them are put in quotes, which the real tool does not do. */
+export function listSet(
+  kernel: SetKernel,
+  set: IpSet,
+  options: ListingOptions,
+  out: (text: string) => void,
+  quote = false,
+): void {
   const type = setTypeByName(set.typeName)!;
   const print: PrintOptions = { family: set.family, names: options.names, resolve: options.resolve };
-  const lines: string[] = [headerText(kernel, set, type, options)];
+  const lines: string[] = [headerText(kernel, set, type, options, quote)];
   const sorted: { key: string; line: string }[] = [];
   const sort = options.sorted && type.name.startsWith('hash:');
-  const prefix = `add ${set.name} `;
+  const prefix = `add ${quote ? quoted(set.name) : set.name} `;
   if (options.members) {
     set.forEach((entry) => {
-      const element = elementText(type, entry, print);
+      const plain = elementText(type, entry, print);
+      const element = quote ? quoted(plain) : plain;
       if (options.mode === 'xml') {
         const line = `<member><elem>${element}</elem>${optionsXml(type.add.options, entry, print)}</member>\n`;
         if (sort) sorted.push({ key: line.slice('<member><elem>'.length), line });

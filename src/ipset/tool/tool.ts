@@ -26,8 +26,8 @@ export interface ToolIo {
   readStdin(): string;
   /** Text of a file; null if it cannot be read. */
   readFile(path: string): string | null;
-  /** Writes a file; false if it cannot be. */
-  writeFile(path: string, text: string): boolean;
+  /** Writes a file; the reason if it cannot be, else null. */
+  writeFile(path: string, text: string): string | null;
 }
 
 /** The end of the program, thrown from wherever it is. */
