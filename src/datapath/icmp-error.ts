@@ -6,6 +6,7 @@ import { Protocol } from '../packet/protocol.ts';
 import { tosOf } from '../packet/rewrite.ts';
 import { compose } from './compose.ts';
 import type { RouteAnswer } from './environment.ts';
+import { answerOptions } from './ipv4/options.ts';
 import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from './kernel.ts';
 
 /** ICMP types that are errors: no error is ever sent about one of them. */
@@ -45,7 +46,9 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   const source = route.type === 'local' ? cause.dst : sourceFor(kernel, 4, back, cause.src);
   if (source === null) return false;
 
-  const room = Math.min(back.mtu, QUOTED_AT_MOST) - 20 - 8;
+  const options = answerOptions(kernel, cause, source[0]!);
+  if (options === null) return false;
+  const room = Math.min(back.mtu, QUOTED_AT_MOST) - 20 - options.length - 8;
   const body = new Uint8Array(8 + Math.min(cause.bytes.length, room));
   body[0] = type;
   body[1] = code;
@@ -53,7 +56,14 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   body.set(cause.bytes.subarray(0, body.length - 8), 8);
   const answer = compose(
     4,
-    { source, destination: cause.src, protocol: Protocol.icmp, tos, identification: kernel.random.next() & 0xffff },
+    {
+      source,
+      destination: cause.src,
+      protocol: Protocol.icmp,
+      tos,
+      identification: kernel.random.next() & 0xffff,
+      options,
+    },
     body,
   );
   answer.mark = mark;

@@ -207,6 +207,6 @@ export class ProgramEvaluator implements TableEvaluator {
 export function protocolOf(packet: Packet, program: TableProgram): number {
   if (packet.family === 4) return packet.protocol;
   if (program.variant === 'nft') return packet.authHeader !== 0 ? Protocol.ah : packet.protocol;
-  if (packet.protocol < 0 && packet.fragmentOffset === 0) packet.hotdrop = true;
+  if (packet.protocol < 0) packet.hotdrop = true;
   return packet.protocol;
 }

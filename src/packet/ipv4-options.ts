@@ -21,8 +21,9 @@ export interface Ipv4Options {
   recordRouteNeedsAddress: boolean;
   timestamp: number;
   timestampNeedsAddress: boolean;
+  timestampNeedsTime: boolean;
   routerAlert: number;
-  /** Bytes of the header were changed; its checksum is to be made anew. */
+  /** Bytes of the header were changed; its checksum is made anew only when the packet is forwarded. */
   changed: boolean;
 }
 
@@ -49,6 +50,7 @@ export function compileOptions4(bytes: Uint8Array, host: Ipv4OptionsHost): Ipv4O
     recordRouteNeedsAddress: false,
     timestamp: 0,
     timestampNeedsAddress: false,
+    timestampNeedsTime: false,
     routerAlert: 0,
     changed: false,
   };
@@ -156,6 +158,7 @@ function readTimestamp(
     }
     if (time >= 0) {
       writeUint32(bytes, time, host.timestamp);
+      options.timestampNeedsTime = true;
       options.changed = true;
     }
   } else if (kind !== 3) {
@@ -182,4 +185,67 @@ export function forwardOptions4(bytes: Uint8Array, options: Ipv4Options, outgoin
     writeUint16(bytes, 10, 0);
     writeUint16(bytes, 10, internetChecksum(bytes, 0, (bytes[0]! & 15) * 4));
   }
+}
+
+/**
+ * The options of an answer to the packet whose compiled options those are (`ip_options_echo`, `ip_options_build`): record route and
+ * timestamp go on where they were, the rest is left out. `host.ownAddress` is the answer's source. Padded to four
+ * bytes; empty if there is nothing to echo, null if no answer can be made.
+ */
+export function echoOptions4(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): Uint8Array | null {
+  const echoed: number[] = [];
+  if (options.recordRoute !== 0) {
+    const option = echoRecordRoute(bytes, options, host);
+    if (option === null) return null;
+    echoed.push(...option);
+  }
+  if (options.timestamp !== 0) {
+    const option = echoTimestamp(bytes, options, host);
+    if (option === null) return null;
+    echoed.push(...option);
+  }
+  while (echoed.length % 4 !== 0) echoed.push(END);
+  return Uint8Array.from(echoed);
+}
+
+function echoRecordRoute(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): Uint8Array | null {
+  const at = options.recordRoute;
+  const length = bytes[at + 1]!;
+  const pointer = bytes[at + 2]!;
+  const echo = bytes.slice(at, at + length);
+  if (options.recordRouteNeedsAddress && pointer <= length) {
+    if (pointer + 3 > length) return null;
+    echo[2] = pointer + 4;
+    writeUint32(echo, pointer - 1, host.ownAddress);
+  }
+  return echo;
+}
+
+function echoTimestamp(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): Uint8Array | null {
+  const at = options.timestamp;
+  const length = bytes[at + 1]!;
+  let pointer = bytes[at + 2]!;
+  const echo = bytes.slice(at, at + length);
+  if (pointer > length) return echo;
+  let addressAt = -1;
+  let timeAt = -1;
+  if (options.timestampNeedsAddress) {
+    if (pointer + 3 > length) return null;
+    addressAt = pointer - 1;
+    pointer += 4;
+  }
+  if (options.timestampNeedsTime) {
+    if (pointer + 3 > length) return null;
+    if ((echo[3]! & 15) !== 3) {
+      timeAt = pointer - 1;
+      pointer += 4;
+    } else if (pointer + 7 <= length && !host.isForeign(readUint32(echo, pointer - 1))) {
+      timeAt = pointer + 3;
+      pointer += 8;
+    }
+  }
+  echo[2] = pointer;
+  if (addressAt >= 0) writeUint32(echo, addressAt, host.ownAddress);
+  if (timeAt >= 0) writeUint32(echo, timeAt, host.timestamp);
+  return echo;
 }

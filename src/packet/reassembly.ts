@@ -228,8 +228,8 @@ export class Reassembly {
     const more = packet.moreFragments;
     if (local && start === 0 && !more) return this.#answer('unchanged');
     if (start === 0 && isTransportTruncated(bytes, header)) {
-      const problem = local ? { code: 3, pointer: 0 } : null;
-      return this.#answer('refused', 'a first fragment without the whole transport header', problem);
+      if (!local) return this.#answer('unchanged');
+      return this.#answer('refused', 'a first fragment without the whole transport header', { code: 3, pointer: 0 });
     }
     const strict = dst[0]! >>> 24 === 0xff || (dst[0]! & 0xffc00000) >>> 0 === 0xfe800000;
     const key = `6 ${user} ${zone} ${src.join()} ${dst.join()} ${readUint32(bytes, header + 4)} ${strict ? device : 0}`;

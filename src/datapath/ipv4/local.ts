@@ -8,6 +8,7 @@ import type { SocketAnswer } from '../environment.ts';
 import { sendIcmpError, sourceFor } from '../icmp-error.ts';
 import { addressOf, type Kernel, noteAnswer, replyMark, sendFromIcmp, sendFromKernel, usable } from '../kernel.ts';
 import { resetFor } from '../reject.ts';
+import { answerOptions } from './options.ts';
 
 const UNREACHABLE = 3;
 const PROTOCOL_UNREACHABLE = 2;
@@ -20,6 +21,7 @@ const DAY = 86_400_000;
 const SYN = 2;
 const RST = 4;
 const ACK = 16;
+const NO_OPTIONS = new Uint8Array(0);
 
 /** INPUT is done: to the sockets and protocols of this machine, which may answer (ip_local_deliver_finish). */
 export function receiveLocalIpv4(kernel: Kernel, packet: Packet): void {
@@ -87,8 +89,11 @@ function receiveIcmp(kernel: Kernel, packet: Packet): void {
   if (!usable(back)) return;
   const source = local ? packet.dst : sourceFor(kernel, 4, back, packet.src);
   if (source === null) return;
+  const options = answerOptions(kernel, packet, source[0]!);
+  if (options === null) return;
   const identification = kernel.random.next() & 0xffff;
-  const answer = compose(4, { source, destination: packet.src, protocol: Protocol.icmp, tos, identification }, body);
+  const header = { source, destination: packet.src, protocol: Protocol.icmp, tos, identification, options };
+  const answer = compose(4, header, body);
   answer.mark = mark;
   answer.route = back;
   answer.outDevice = back.device;
@@ -114,7 +119,9 @@ export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnsw
   }
   if (flags & RST || !reachable) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
-  const answer = resetFor(packet, bytes.length - transport - header, tosOf(packet) & 0xfc);
+  const options = family === 4 ? answerOptions(kernel, packet, packet.dst[0]!) : NO_OPTIONS;
+  if (options === null) return;
+  const answer = resetFor(packet, bytes.length - transport - header, tosOf(packet) & 0xfc, options);
   answer.mark = replyMark(kernel, family, packet);
   noteAnswer(kernel, 'TCP RST: nobody listens on the port');
   sendFromKernel(kernel, answer);

@@ -1,27 +1,36 @@
-import { writeUint16 } from '../../packet/bytes.ts';
-import { internetChecksum } from '../../packet/checksum.ts';
-import { compileOptions4, forwardOptions4, type Ipv4Options } from '../../packet/ipv4-options.ts';
+import {
+  compileOptions4,
+  echoOptions4,
+  forwardOptions4,
+  type Ipv4Options,
+  type Ipv4OptionsHost,
+} from '../../packet/ipv4-options.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { addressOf, type Kernel } from '../kernel.ts';
 
 const DAY = 86_400_000;
+const NONE = new Uint8Array(0);
 
 /**
  * Reads the options of a received, routed packet and fills in what the machine has to record (ip_options_compile).
  * `errorPointer` of the result tells what is wrong with them.
  */
 export function readOptions(kernel: Kernel, packet: Packet): Ipv4Options {
-  const { bytes, headerLength } = packet;
-  const options = compileOptions4(bytes, {
-    ownAddress: ownAddress(kernel, packet),
+  return compileOptions4(packet.bytes, optionsHost(kernel, ownAddress(kernel, packet)));
+}
+
+function optionsHost(kernel: Kernel, address: number): Ipv4OptionsHost {
+  return {
+    ownAddress: address,
     timestamp: Math.floor(kernel.clock.real / 1000) % DAY,
-    isForeign: (address) => kernel.host.addressType(4, [address, 0, 0, 0]) === 'UNICAST',
-  });
-  if (options.changed) {
-    writeUint16(bytes, 10, 0);
-    writeUint16(bytes, 10, internetChecksum(bytes, 0, headerLength));
-  }
-  return options;
+    isForeign: (other) => kernel.host.addressType(4, [other, 0, 0, 0]) === 'UNICAST',
+  };
+}
+
+/** The options of an answer from `source` to a packet; null if they let no answer be made. */
+export function answerOptions(kernel: Kernel, packet: Packet, source: number): Uint8Array | null {
+  if (packet.options === null) return NONE;
+  return echoOptions4(packet.bytes, packet.options, optionsHost(kernel, source));
 }
 
 /** The address that this machine writes for the way in (fib_compute_spec_dst). */
