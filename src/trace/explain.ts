@@ -19,8 +19,8 @@ export function explainRule(rule: RuleSpec, settings: ExplainSettings): string {
   }
   addressCondition('source', rule.source, rule, conditions);
   addressCondition('destination', rule.destination, rule, conditions);
-  interfaceCondition('it came in through', rule.inInterface, conditions);
-  interfaceCondition('it leaves through', rule.outInterface, conditions);
+  interfaceCondition(['came in', 'did not come in'], rule.inInterface, conditions);
+  interfaceCondition(['leaves', 'does not leave'], rule.outInterface, conditions);
   if (rule.fragment !== null) {
     conditions.push(rule.fragment ? 'it is a second or later fragment' : 'it is no second or later fragment');
   }
@@ -53,11 +53,15 @@ function addressCondition(side: string, match: AddressMatch | null, rule: RuleSp
   conditions.push(`its ${side} is ${match.invert ? 'not ' : ''}${full ? '' : 'in '}${address}${mask}`);
 }
 
-function interfaceCondition(words: string, match: InterfaceMatch | null, conditions: string[]): void {
+function interfaceCondition(
+  words: readonly [string, string],
+  match: InterfaceMatch | null,
+  conditions: string[],
+): void {
   if (match === null || match.name === '' || match.name === '+') return;
   const any = match.name.endsWith('+');
   const name = any ? `an interface whose name begins with ${match.name.slice(0, -1)}` : match.name;
-  conditions.push(match.invert ? `not: ${words} ${name}` : `${words} ${name}`);
+  conditions.push(`it ${match.invert ? words[1] : words[0]} through ${name}`);
 }
 
 const VERDICTS = {

@@ -69,11 +69,13 @@ function ruleWords(args: readonly string[]): string[] {
   return words;
 }
 
+const STANDARD: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'QUEUE', 'RETURN']);
+
 /** What `-j` names and no target is called is taken for a chain. */
 function userChains(words: readonly string[], settings: RuleTextSettings): string[] {
   const at = words.findIndex((word) => word === '-j' || word === '--jump' || word === '-g' || word === '--goto');
   const name = at < 0 ? undefined : words[at + 1];
-  return name === undefined || findTarget(name, settings.family) !== undefined ? [] : [name];
+  return name === undefined || STANDARD.has(name) || findTarget(name, settings.family) !== undefined ? [] : [name];
 }
 
 function quoted(word: string): string {
