@@ -1,5 +1,5 @@
+import type { ElementLayout, ElementPrefixes } from './element-layout.ts';
 import { netmask4, netmask6, swapBytes } from './entry.ts';
-import type { ElementLayout, ElementPrefixes } from './hash-table.ts';
 import type { HashType } from './hash-type.ts';
 
 function roundUp(value: number, to: number): number {

@@ -8,12 +8,12 @@ import type { SetNames, Values } from '../syntax/session.ts';
 import { ReportType, Session } from '../syntax/session.ts';
 import { setTypeByName } from '../syntax/types.ts';
 import { Batch } from './batch.ts';
-import type { CommandDeclaration, EnvironmentOption, ToolCommand } from './commands.ts';
-import { COMMANDS, ENVIRONMENT_OPTIONS, matchesCommand, matchesEnvironmentOption, PROGRAM } from './commands.ts';
+import type { CommandDeclaration, ToolCommand } from './commands.ts';
+import { COMMANDS, matchesCommand, PROGRAM } from './commands.ts';
+import { Environment } from './environment.ts';
 import { errorText } from './error-text.ts';
 import { fastAddLine } from './fast-line.ts';
 import { generalHelp, typeHelp, typesHelp } from './help.ts';
-import type { OutputMode } from './listing.ts';
 import { listSet } from './listing.ts';
 import type { Fault } from './read-options.ts';
 import { checkAllowed, checkMandatory, readOptions } from './read-options.ts';
@@ -48,9 +48,7 @@ export class Tool {
   private readonly kernel: SetKernel;
   private readonly io: ToolIo;
   private readonly session: Session;
-  private readonly set = new Set<EnvironmentOption>();
-  private mode: OutputMode | null = null;
-  private file: string | null = null;
+  private readonly environment = new Environment();
   private interactive = false;
   private line = 0;
   private batch: Batch;
@@ -76,7 +74,7 @@ export class Tool {
 
   /** Prints a fault with the program's name; ends the program unless it is interactive. */
   private customError(status: 'ok' | 'other' | 'usage' | 'session', text: string | null): -1 {
-    const quiet = !this.interactive && this.set.has('quiet');
+    const quiet = !this.interactive && this.environment.has('quiet');
     if (status !== 'ok' && text !== null && !quiet) {
       this.io.err(`${PROGRAM}: ${text}${status === 'session' ? '' : '\n'}`);
       if (status === 'usage') this.io.err("Try `ipset help' for more information.\n");
@@ -91,7 +89,7 @@ export class Tool {
   /** Prints what the session's report says. Warnings end the program with 0. */
   private reported(): -1 {
     const { reportType, report } = this.session;
-    if ((reportType === ReportType.warning || reportType === ReportType.notice) && !this.set.has('quiet')) {
+    if ((reportType === ReportType.warning || reportType === ReportType.notice) && !this.environment.has('quiet')) {
       this.io.err(`${reportType === ReportType.warning ? 'Warning: ' : ''}${report}`);
     }
     if (reportType === ReportType.error) return this.customError('session', report);
@@ -109,9 +107,9 @@ export class Tool {
     const words = [...args];
     if (words.length > MAX_WORDS) return this.customError('usage', 'Line is too long to parse.');
     this.session.line = this.line;
-    const bad = this.takeEnvironmentOptions(words);
-    this.session.quiet = this.set.has('quiet');
-    if (bad !== 0) return bad;
+    const bad = this.environment.take(words, this.session);
+    this.session.quiet = this.environment.has('quiet');
+    if (bad !== null) return this.fault(bad);
     const found = words.length > 0 ? COMMANDS.find(({ names }) => matchesCommand(words[0]!, names)) : undefined;
     if (found === undefined) return this.noCommand(words);
     if (this.line !== 0 && ['restore', 'version', 'help'].includes(found.command)) {
@@ -125,37 +123,6 @@ export class Tool {
     const [first, second, missing] = this.takeArguments(found, words);
     if (missing) return -1;
     return this.dispatch(found.command, first, second, words);
-  }
-
-  private takeEnvironmentOptions(words: string[]): number {
-    for (const { option, names, argument } of ENVIRONMENT_OPTIONS) {
-      for (let i = 0; i < words.length; ) {
-        if (!matchesEnvironmentOption(words[i]!, names)) {
-          i++;
-          continue;
-        }
-        words.splice(i, 1);
-        if (!argument) {
-          this.set.add(option);
-          continue;
-        }
-        if (i >= words.length) return this.customError('usage', `Missing mandatory argument to option ${names[0]}`);
-        const [value] = words.splice(i, 1);
-        if (option === 'file') {
-          if (this.file !== null) {
-            const text = '-file option cannot be used when full io is activated';
-            if (this.customError('usage', text) < 0) return this.reported();
-          }
-          this.file = value!;
-        } else if (value === 'plain' || value === 'save' || value === 'xml') {
-          this.mode = value;
-        } else {
-          this.session.syntaxError(`unknown output mode '${value}'`);
-          return this.reported();
-        }
-      }
-    }
-    return 0;
   }
 
   private takeArguments(found: CommandDeclaration, words: string[]): [string?, string?, boolean?] {
@@ -213,7 +180,7 @@ export class Tool {
 
   private help(name: string | undefined): number {
     this.io.out(generalHelp());
-    if (this.interactive || !this.set.has('quiet')) {
+    if (this.interactive || !this.environment.has('quiet')) {
       if (name === undefined) {
         this.io.out(typesHelp());
       } else {
@@ -258,7 +225,7 @@ export class Tool {
     return this.toKernel('create', () => {
       const { createComment, comment: _element, ...rest } = session.values;
       const options: CreateOptions = createComment ? { ...rest, comment: true } : rest;
-      return this.kernel.create(name, type.name, session.family ?? 0, options, this.set.has('exist'));
+      return this.kernel.create(name, type.name, session.family ?? 0, options, this.environment.has('exist'));
     });
   }
 
@@ -292,9 +259,9 @@ export class Tool {
       return this.toBatch(command, name, session.values, known.family, type.name);
     return this.toKernel(command, () => {
       const values = session.values;
-      const error = this.kernel.change(name, command, values, this.set.has('exist'));
+      const error = this.kernel.change(name, command, values, this.environment.has('exist'));
       if (command !== 'test') return error;
-      if (!this.set.has('quiet')) {
+      if (!this.environment.has('quiet')) {
         // The real tool does not know at this point that a port of a bridge was meant.
         const { physdev: _port, ...shown } = values;
         const text = elementText(type, shown, { family: known.family, names: session.names, resolve: false });
@@ -311,7 +278,7 @@ export class Tool {
   }
 
   private toBatch(command: 'add' | 'del', name: string, values: Values, family: 4 | 6 | 0, typeName: string): number {
-    const failed = this.batch.put(command, name, values, this.line, family, typeName, this.set.has('exist'));
+    const failed = this.batch.put(command, name, values, this.line, family, typeName, this.environment.has('exist'));
     this.changed = true;
     this.session.reset();
     if (failed) return this.batchFailed();
@@ -346,8 +313,13 @@ export class Tool {
     words: string[],
   ): number {
     const { session, kernel } = this;
-    if ((command === 'list' || command === 'save') && this.file !== null && !this.io.writeFile(this.file, ''))
-      return -1;
+    if ((command === 'list' || command === 'save') && this.environment.file !== null) {
+      const reason = this.io.writeFile(this.environment.file, '');
+      if (reason !== null) {
+        session.error(`Cannot open ${this.environment.file} for writing: ${reason}`);
+        return this.reported();
+      }
+    }
     for (const name of [first, second]) {
       if (name !== undefined && tooLongName(session, name)) return this.reported();
     }
@@ -355,7 +327,7 @@ export class Tool {
     return this.toKernel(command, () => {
       switch (command) {
         case 'destroy':
-          return kernel.destroy(first, this.set.has('exist'));
+          return kernel.destroy(first, this.environment.has('exist'));
         case 'flush':
           return kernel.flush(first);
         case 'rename':
@@ -370,36 +342,39 @@ export class Tool {
 
   private list(command: 'list' | 'save', name: string | undefined): number {
     const { kernel } = this;
-    const mode = this.mode ?? (command === 'save' ? 'save' : 'plain');
-    this.mode = mode;
+    const mode = this.environment.mode ?? (command === 'save' ? 'save' : 'plain');
+    this.environment.mode = mode;
     const one = name === undefined ? undefined : kernel.find(name);
     if (name !== undefined && one === undefined) return SetError.notFound;
     const sets = one === undefined ? kernel.all() : [one];
     const collected: string[] = [];
-    const out = this.file === null ? (text: string) => this.io.out(text) : (text: string) => void collected.push(text);
-    const terse = this.set.has('terse');
+    const out =
+      this.environment.file === null
+        ? (text: string) => this.io.out(text)
+        : (text: string) => void collected.push(text);
+    const terse = this.environment.has('terse');
     if (mode === 'xml') out('<ipsets>\n');
     let printed = 0;
     for (const set of sets) {
-      if (this.set.has('name') && mode !== 'save') {
+      if (this.environment.has('name') && mode !== 'save') {
         out(mode === 'xml' ? `<ipset name="${set.name}"/>\n` : `${set.name}\n`);
         continue;
       }
       if (mode === 'plain' && printed++ > 0) out('\n');
       const members = command === 'save' || mode === 'save' || !terse;
-      const sorted = this.set.has('sorted');
-      const resolve = this.set.has('resolve');
+      const sorted = this.environment.has('sorted');
+      const resolve = this.environment.has('resolve');
       listSet(kernel, set, { mode, names: this.session.names, resolve, sorted, terse, members }, out);
     }
     if (mode === 'xml') out('</ipsets>\n');
-    if (this.file !== null) this.io.writeFile(this.file, collected.join(''));
+    if (this.environment.file !== null) this.io.writeFile(this.environment.file, collected.join(''));
     return 0;
   }
 
   private restore(): number {
     let text: string | null;
-    if (this.file !== null) {
-      text = this.io.readFile(this.file);
+    if (this.environment.file !== null) {
+      text = this.io.readFile(this.environment.file);
       if (text === null) return -1;
     } else {
       text = this.io.readStdin();
