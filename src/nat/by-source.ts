@@ -37,15 +37,25 @@ export class BySource {
     this.heads[bucket] = slot + 1;
   }
 
+  /** Twice as many chains; each keeps its order. */
   private grow(): void {
-    const chains: number[][] = [];
-    for (const head of this.heads) {
-      const chain: number[] = [];
-      for (let at = head; at !== 0; at = this.next(at - 1)) chain.push(at - 1);
-      chains.push(chain);
+    const old = this.heads;
+    this.heads = new Uint32Array(old.length * 2);
+    const tails = new Uint32Array(old.length * 2);
+    for (let at of old) {
+      while (at !== 0) {
+        const slot = at - 1;
+        at = this.next(slot);
+        const words = this.table.wordsOf(slot);
+        const base = this.table.baseOf(slot);
+        const bucket = this.bucket(words, base);
+        const tail = tails[bucket]!;
+        if (tail === 0) this.heads[bucket] = slot + 1;
+        else this.table.wordsOf(tail - 1)[this.table.baseOf(tail - 1) + Field.nextBySource] = slot + 1;
+        tails[bucket] = slot + 1;
+        words[base + Field.nextBySource] = 0;
+      }
     }
-    this.heads = new Uint32Array(this.heads.length * 2);
-    for (const chain of chains) for (let i = chain.length - 1; i >= 0; i--) this.push(chain[i]!);
   }
 
   private next(slot: number): number {
