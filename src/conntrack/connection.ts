@@ -53,7 +53,7 @@ export interface Connection {
   zone(direction: Direction): number;
   packets(direction: Direction): bigint;
   bytes(direction: Direction): bigint;
-  /** Microseconds of life left at `now`. */
+  /** Microseconds of life left at `now`; 0 while it is not confirmed. */
   remaining(now: number): number;
   /** Protocol state by its kernel name (`ESTABLISHED`, `TIME_WAIT`, ...), or null where the protocol has none. */
   readonly stateName: string | null;

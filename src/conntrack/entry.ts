@@ -101,7 +101,7 @@ export class Entry implements Connection {
     this.doubles[at + 1]! += bytes;
   }
   remaining(now: number): number {
-    return this.confirmed ? Math.max(0, this.expiry - now) : this.expiry;
+    return this.confirmed ? Math.max(0, this.expiry - now) : 0;
   }
   get stateName(): string | null {
     const state = this.words[this.base + Field.protocol]! & 0xff;

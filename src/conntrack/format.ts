@@ -55,7 +55,7 @@ export function formatEntry(entry: Entry, now: number, format: EntryFormat = {})
   const { status } = entry;
   const name = protocolName(entry.protocol).padEnd(8);
   let text = format.extended ? `${entry.family === 4 ? 'ipv4    ' : 'ipv6    '} ${entry.family === 4 ? 2 : 10} ` : '';
-  text += `${name} ${entry.protocol} ${Math.floor(entry.remaining(now) / 1e6)}`;
+  text += `${name} ${entry.protocol} ${Math.floor((entry.confirmed ? entry.remaining(now) : entry.expiry) / 1e6)}`;
   if (entry.stateName !== null) text += ` ${entry.stateName}`;
   const zones = [entry.zone(Direction.original), entry.zone(Direction.reply)];
   const directions = (entry.zoneWord >>> 16) & 3;
