@@ -21,7 +21,7 @@ export function transmit(kernel: Kernel, packet: Packet): void {
   const pieces = packet.family === 4 ? fragmentIpv4(kernel, packet) : fragmentIpv6(kernel, packet);
   if (pieces === null) return;
   const device = packet.route!.device!;
-  if (pieces.length === 1) {
+  if (pieces.length === 1 && pieces[0] === packet.bytes) {
     transmitOn(kernel, packet, device);
     return;
   }

@@ -80,6 +80,11 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
   const { bytes } = packet;
   let nameAt = 6;
   let at = 40;
+  if (packet.fragmentHeaderWas > 40) {
+    // Headers that stood before the fragment header are passed over, all but their names.
+    if (bytes[6] === Protocol.hopByHop) nameAt = 40;
+    at = packet.fragmentHeaderWas;
+  }
   for (;;) {
     const kind = bytes[nameAt]!;
     switch (kind) {
