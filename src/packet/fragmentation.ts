@@ -108,6 +108,14 @@ export function unfragmentablePart(bytes: Uint8Array): { length: number; field: 
   return null;
 }
 
+/** Headers may have stood in the first fragment that now stand before the fragment header, or the other way round. */
+function withFirstFitted(sizes: readonly number[] | null, payload: number): readonly number[] | null {
+  if (sizes === null) return null;
+  const rest = sizes.slice(1);
+  const first = payload - rest.reduce((sum, size) => sum + size, 0);
+  return first > 0 ? [first, ...rest] : null;
+}
+
 /**
  * The fragments of an IPv6 packet with identification `id`. Null if it may not be cut (a forwarded packet that did not come in
  * fragments, or one that came in larger ones): ICMPv6 2/0 is due. `local`: a packet of this machine may be cut.
@@ -122,7 +130,8 @@ export function fragment6(packet: Packet, mtu: number, id: number, local = false
   const room = limit - fixed.length - 8;
   if (room < 8) return null;
   const payload = bytes.length - fixed.length;
-  const kept = keepsBoundaries(packet.fragmentSizes, payload, room) ? packet.fragmentSizes : null;
+  const sizes = withFirstFitted(packet.fragmentSizes, payload);
+  const kept = keepsBoundaries(sizes, payload, room) ? sizes : null;
   const pieces: Uint8Array[] = [];
   for (let offset = 0; offset < payload; ) {
     const left = payload - offset;

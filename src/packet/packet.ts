@@ -115,6 +115,11 @@ export class Packet {
   bridgeOtherHost = false;
   /** Original fragments' payload lengths, for refragmentation at the same boundaries; null if never fragmented. */
   fragmentSizes: readonly number[] | null = null;
+  /**
+   * IPv6 put together by connection tracking: where the fragment header was. Local delivery then looks there for the first extension header
+   * behind hop-by-hop (`skb_transport_header`); 0 otherwise.
+   */
+  fragmentHeaderWas = 0;
   /** The DF bit is to be set on every fragment made (`IPSKB_FRAG_PMTU`). */
   fragmentDontFragment = false;
 

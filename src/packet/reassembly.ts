@@ -277,10 +277,10 @@ export class Reassembly {
     if (payloadLength > queue.maxSize) queue.maxSize = payloadLength;
     if (!queue.firstIn || !queue.lastIn || queue.meat !== queue.length) return this.#answer('waiting');
     this.#kill(6, key, queue);
-    return this.#reassemble6(packet, queue);
+    return this.#reassemble6(packet, queue, local);
   }
 
-  #reassemble6(packet: Packet, queue: FragmentQueue): Gathering {
+  #reassemble6(packet: Packet, queue: FragmentQueue, local: boolean): Gathering {
     const ecn = combinedEcn(queue.ecn);
     if (ecn < 0) return this.#answer('refused', 'fragments whose ECN bits contradict each other');
     const fragments = fragmentsOf(queue);
@@ -294,6 +294,7 @@ export class Reassembly {
     packet.bytes = bytes;
     decode(packet);
     packet.fragmentMaxSize = 40 + queue.maxSize;
+    packet.fragmentHeaderWas = local ? 0 : fixed;
     packet.fragmentSizes = fragments.map((fragment) => fragment.end - fragment.start);
     return this.#answer('complete');
   }

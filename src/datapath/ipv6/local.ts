@@ -96,7 +96,10 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
         if (!acceptsOptions(kernel, packet, at)) return -1;
         break;
       case Protocol.routing:
-        if (at + 8 > bytes.length || at + ((bytes[at + 1]! + 1) << 3) > bytes.length) return -1;
+        if (at + 8 > bytes.length || at + ((bytes[at + 1]! + 1) << 3) > bytes.length) {
+          kernel.recorder.dropped(packet, 'a routing header that is cut short');
+          return -1;
+        }
         if (packet.packetType !== PacketType.host || isMulticast(packet.dst) || SILENT_ROUTING.has(bytes[at + 2]!)) {
           kernel.recorder.dropped(packet, `a routing header of type ${bytes[at + 2]} is not accepted`);
           return -1;
