@@ -5,6 +5,7 @@ import type { Packet } from '../packet/packet.ts';
 import type { Observer } from '../trace/steps.ts';
 import type { Entry } from './entry.ts';
 import type { Expectation } from './expectations.ts';
+import type { SynproxyMemory } from './sidelines.ts';
 
 /** What connection tracking needs from outside. */
 export interface ConntrackDependencies {
@@ -55,6 +56,13 @@ export interface Conntrack extends ConntrackServices {
    * ICMP errors and for the RST of REJECT, before OUTPUT; NAT then undoes its translations in them at OUTPUT and POSTROUTING.
    */
   attach(answer: Packet, cause: Packet): void;
+
+  /** What SYNPROXY remembers of the packet's connection, to be changed in place; null if it is none of the proxy's. */
+  synproxy(packet: Packet): SynproxyMemory | null;
+  /** From now on sequence numbers of the packet's direction are shifted by `bytes` (nf_ct_seqadj_init). */
+  shiftSequence(packet: Packet, bytes: number): void;
+  /** The largest window that the client of the packet's TCP connection offered (`seen[0].td_maxwin`). */
+  clientWindow(packet: Packet): number;
 
   /** Number of entries in the table. */
   readonly count: number;

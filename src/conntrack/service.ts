@@ -15,8 +15,10 @@ import { grePacket } from './protocols/gre.ts';
 import { type IcmpNature, icmpNature, icmpPacket, icmpv6Nature, icmpv6Packet } from './protocols/icmp.ts';
 import { sctpPacket } from './protocols/sctp.ts';
 import { tcpPacket } from './protocols/tcp.ts';
+import { SenderField, senderAt } from './protocols/tcp-window.ts';
 import { udplitePacket, udpPacket } from './protocols/udp.ts';
-import { adjustSequence } from './sequence.ts';
+import { adjustSequence, allowShift, initShift } from './sequence.ts';
+import type { SynproxyMemory } from './sidelines.ts';
 import { loadTable, saveTable } from './store.ts';
 import { Extra, Field } from './table.ts';
 import { directionOf, Outcome } from './tracking.ts';
@@ -211,6 +213,11 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
     }
     words[base + Field.zone] = zone;
     if (this.settings.accounting) entry.setExtra(Extra.accounting);
+    if (template?.content.synproxy === true) {
+      entry.setExtra(Extra.synproxy);
+      this.sidelines.synproxies.set(slot, { initialSequence: 0, initialTimestamp: 0, timestampOffset: 0 });
+      allowShift(entry, this.sidelines);
+    }
     const expectation = this.expectations.count === 0 ? null : this.expectations.take(this.key, zone & 0xffff, now);
     if (expectation !== null) this.becomeExpected(entry, expectation);
     else if (template?.content.helper !== undefined) this.assignHelper(entry, template.content.helper);
@@ -333,6 +340,22 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
     if (!(connection instanceof Entry)) return;
     answer.connection = connection;
     answer.conntrackInfo = cause.conntrackInfo >= 3 ? ConntrackInfo.related : ConntrackInfo.relatedReply;
+  }
+
+  synproxy(packet: Packet): SynproxyMemory | null {
+    const entry = packet.connection;
+    return entry instanceof Entry ? (this.sidelines.synproxies.get(entry.slot) ?? null) : null;
+  }
+
+  shiftSequence(packet: Packet, bytes: number): void {
+    if (packet.connection instanceof Entry) {
+      initShift(packet.connection, this.sidelines, directionOf(packet), bytes);
+    }
+  }
+
+  clientWindow(packet: Packet): number {
+    const entry = packet.connection;
+    return entry instanceof Entry ? entry.words[senderAt(entry, Direction.original) + SenderField.maxWindow]! : 0;
   }
 
   save(): string {

@@ -13,6 +13,16 @@ export interface SequenceShift {
   after: number;
 }
 
+/** What SYNPROXY remembers of a connection to the server (`struct nf_conn_synproxy`). Plain data; its hook writes it. */
+export interface SynproxyMemory {
+  /** The sequence number with which the machine answered the client. */
+  initialSequence: number;
+  /** The time stamp that the client echoed. */
+  initialTimestamp: number;
+  /** What is added to the server's time stamps. */
+  timestampOffset: number;
+}
+
 /** What few connections have, by slot (the kernel's nf_ct_ext). `Field.extras` tells which are there. */
 export class Sidelines {
   readonly helpers = new Map<number, AssignedHelper>();
@@ -22,8 +32,7 @@ export class Sidelines {
   readonly sequences = new Map<number, [SequenceShift, SequenceShift]>();
   /** Start and, once dead, stop; microseconds since the epoch. */
   readonly timestamps = new Map<number, { start: number; stop: number }>();
-  /** SYNPROXY's numbers (`struct nf_conn_synproxy`). */
-  readonly synproxies = new Map<number, { initialSequence: number; timestampOffset: number; sequenceOffset: number }>();
+  readonly synproxies = new Map<number, SynproxyMemory>();
 
   forget(slot: number): void {
     this.helpers.delete(slot);

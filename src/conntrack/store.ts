@@ -5,7 +5,7 @@ import type { Statistics } from './contract.ts';
 import type { ConntrackEntries } from './entries.ts';
 import type { Entry } from './entry.ts';
 import type { Expectation } from './expectations.ts';
-import type { AssignedHelper, SequenceShift } from './sidelines.ts';
+import type { AssignedHelper, SequenceShift, SynproxyMemory } from './sidelines.ts';
 import { Extra, Field } from './table.ts';
 import { newTupleWords, tupleToWords, wordsToTuple } from './tuple.ts';
 
@@ -41,7 +41,7 @@ interface EntryLine {
   labels?: number[];
   sequence?: [SequenceShift, SequenceShift];
   started?: number;
-  synproxy?: { initialSequence: number; timestampOffset: number; sequenceOffset: number };
+  synproxy?: SynproxyMemory;
   /** Dead itself, but master of others. */
   dead?: boolean;
 }
