@@ -26,6 +26,11 @@ const COMMANDS: readonly OwnCommand[] = [
     load: async () => (await import('./commands/explain.ts')).explain,
   },
   {
+    name: 'fmt',
+    summary: 'print a file of rules in its canonical form',
+    load: async () => (await import('./commands/fmt.ts')).fmt,
+  },
+  {
     name: 'help',
     summary: 'help about a command, or about `packets`',
     load: async () => (await import('./commands/help.ts')).help,

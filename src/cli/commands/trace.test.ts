@@ -154,6 +154,23 @@ describe('iptsim trace', () => {
     expect(JSON.parse(again.out)).toMatchObject({ time: 3, in: 'eth1', verdict: 'invalid' });
   });
 
+  it('takes frames for any host as its own where its MAC is made up', async () => {
+    put('host.yaml', HOST);
+    const out = path.join(folder, 'out');
+    await called(trace, '--write-pcap', out, '--summary', 'in=eth1 udp 10.0.0.5:5000 > 198.51.100.9:53');
+    const file = path.join(out, 'eth0.pcap');
+    put('host.yaml', HOST.replace('mac: "02:00:00:00:00:02", ', ''));
+    expect(JSON.parse((await called(trace, '--json', '--pcap', `eth1=${file}`)).out).verdict).not.toBe('invalid');
+    rmSync(path.join(folder, 'host.yaml'));
+    expect(JSON.parse((await called(trace, '--json', '--pcap', `eth1=${file}`)).out).verdict).toBe('delivered');
+  });
+
+  it('says where a packet does not leave as it says', async () => {
+    put('host.yaml', HOST);
+    const { err } = await called(trace, '--summary', 'in=eth1 out=eth1 udp 10.0.0.5:5000 > 198.51.100.9:53');
+    expect(err).toBe('iptsim trace: packet 1 says out=eth1, but is routed out eth0\n');
+  });
+
   it('sums up', async () => {
     put('host.yaml', HOST);
     put('rules.v4', RULES);

@@ -31,6 +31,9 @@ export class CaptureSource implements PacketSource {
   private readonly device: Device | null;
   private readonly vlanDevice: (vlan: number) => Device | null;
   private readonly notes: CaptureNotes;
+  /** Where the machine's MAC is made up, frames for one host are for this one. */
+  private readonly adopts: (device: Device) => boolean;
+  private readonly adopting: boolean;
 
   constructor(options: {
     /** Of the file, for messages. */
@@ -38,6 +41,8 @@ export class CaptureSource implements PacketSource {
     reader: CaptureReader;
     device: Device | null;
     vlanDevice: (vlan: number) => Device | null;
+    /** Whether the host's description gives a device its MAC. */
+    hasOwnMac: (device: Device) => boolean;
     /** Time of the first packet if it has none. */
     start: number;
     notes: CaptureNotes;
@@ -47,6 +52,8 @@ export class CaptureSource implements PacketSource {
     this.device = options.device;
     this.vlanDevice = options.vlanDevice;
     this.notes = options.notes;
+    this.adopts = (device) => device.bridge === null && !options.hasOwnMac(device);
+    this.adopting = this.device !== null && this.adopts(this.device);
     this.last = options.start - SPACING;
     this.advance();
   }
@@ -64,6 +71,7 @@ export class CaptureSource implements PacketSource {
     into.described = null;
     into.label = null;
     into.refused = null;
+    if (this.adopting && into.linkHeader !== null) adopt(into.linkHeader, device!);
     if (frame.refusal !== null || frame.vlan !== 0 || frame.packetType >= 0 || frame.missing > 0) this.special(into);
     this.advance();
   }
@@ -113,12 +121,18 @@ export class CaptureSource implements PacketSource {
         return;
       }
       into.device = outer;
+      if (frame.linkHeader !== null && this.adopts(outer)) adopt(frame.linkHeader, outer);
     }
     // Cooked captures leave the receiver's address out where it is the machine's own.
     if (frame.linkHeader !== null && (frame.packetType === 0 || frame.packetType === 4)) {
       frame.linkHeader.set(into.device!.mac, 0);
     }
   }
+}
+
+/** Makes a frame that is for one host (no broadcast, no group) one for the device. */
+function adopt(linkHeader: Uint8Array, device: Device): void {
+  if ((linkHeader[0]! & 1) === 0) linkHeader.set(device.mac, 0);
 }
 
 const ETHER_TYPES: ReadonlyMap<number, string> = new Map([

@@ -9,8 +9,9 @@ import { NotationError, nearest } from '../../packet/notation/error.ts';
 import { parseLine } from '../../packet/notation/flow.ts';
 import type { PacketSource } from '../../trace/input.ts';
 import { parsePacketList } from '../../trace/packet-list.ts';
-import { type Placement, type WrittenItem, writtenSources } from '../../trace/written.ts';
+import { type WrittenItem, writtenSources } from '../../trace/written.ts';
 import { type CaptureNotes, CaptureSource } from './capture-source.ts';
+import type { LoadedMachine } from './load.ts';
 import { type PcapOption, type TraceOptions, TraceUsageError } from './options.ts';
 import { PlacedCapture } from './placed-capture.ts';
 
@@ -125,7 +126,11 @@ function readAll(source: ByteSource): Uint8Array {
 }
 
 /** The inputs as sources of packets on a host. Throws InputError. */
-export function openInputs(read: ReadInputs, host: Host, placement: Placement, start: number): Inputs {
+export function openInputs(
+  read: ReadInputs,
+  { host, placement, hasOwnMac }: Pick<LoadedMachine, 'host' | 'placement' | 'hasOwnMac'>,
+  start: number,
+): Inputs {
   const notes: CaptureNotes = { cut: 0 };
   const sources: PacketSource[] = [];
   const vlanDevice = (below: Device | null) => (vlan: number) =>
@@ -133,7 +138,9 @@ export function openInputs(read: ReadInputs, host: Host, placement: Placement, s
   for (const { interface: name, file } of read.pcaps) {
     const device = name === 'local' ? null : deviceOf(host, name, file);
     const reader = openReader(file, () => fileSource(file));
-    sources.push(new CaptureSource({ name: file, reader, device, vlanDevice: vlanDevice(device), start, notes }));
+    sources.push(
+      new CaptureSource({ name: file, reader, device, vlanDevice: vlanDevice(device), hasOwnMac, start, notes }),
+    );
   }
   for (const { name, source } of read.captures) {
     const reader = openReader(name, () => source);

@@ -5,6 +5,7 @@ import type { Host } from '../../datapath/environment.ts';
 import { loadRuleset, storeCounters } from '../../datapath/load.ts';
 import { createMachine } from '../../datapath/machine.ts';
 import type { Machine, MachineOptions } from '../../datapath/machine-contract.ts';
+import type { Device } from '../../host/device.ts';
 import { HostFileError, readHostYaml } from '../../host/yaml.ts';
 import type { SetSource, TraceSets } from '../../ipset/index.ts';
 import { createSets, readSetHeaders, SetTextError } from '../../ipset/index.ts';
@@ -33,6 +34,8 @@ export class LoadError extends Error {}
 export interface LoadedMachine {
   host: Host;
   placement: Placement;
+  /** Whether the description gives a device its MAC; a made-up one cannot be in anybody's frames. */
+  hasOwnMac(device: Device): boolean;
   /** Microseconds since the epoch: where packets without a time start. */
   startClock: number;
   ruleTexts: RuleTexts;
@@ -85,7 +88,8 @@ function readMachine(
   listeners: Listeners,
   unlock: (() => void) | null,
 ): LoadedMachine {
-  const host = readHost(files, io) ?? assumeHost(read, io);
+  const described = readHost(files, io);
+  const host = described?.host ?? assumeHost(read, io);
   const names = systemNames();
   const setText = files.sets === null ? (readStateFile(io.directory, SETS_FILE) ?? '') : readNamed(files.sets);
   const settings = { variant: io.variant, names, setByName: headersOf(setText) };
@@ -102,6 +106,7 @@ function readMachine(
   return {
     host,
     placement: host instanceof AssumedHost ? placementOnAssumed(host) : placementOn(host),
+    hasOwnMac: (device) => typeof described?.description.interfaces?.[device.name]?.mac === 'string',
     startClock: memory?.clock ?? 0,
     ruleTexts: ruleTexts(ruleset4, ruleset6, (family, table, chain, rule) => {
       const loaded = (family === 4 ? loaded4 : loaded6).tables.find(({ name }) => name === table);
@@ -132,8 +137,9 @@ function readMachine(
       machine.writeCounters();
       storeCounters(loaded4, ruleset4);
       storeCounters(loaded6, ruleset6);
-      saveRules(io.directory, ruleset4, settings4);
-      saveRules(io.directory, ruleset6, settings6);
+      // A family without rules needs no file.
+      if (ruleset4.tables.size > 0) saveRules(io.directory, ruleset4, settings4);
+      if (ruleset6.tables.size > 0) saveRules(io.directory, ruleset6, settings6);
       if (setText !== '') {
         writeStateFile(io.directory, SETS_FILE, sets.toText());
         writeSetPlaces(io.directory, sets.places());
@@ -179,12 +185,12 @@ function readNamed(file: string): string {
   }
 }
 
-function readHost(files: MachineFiles, io: Io): Host | null {
+function readHost(files: MachineFiles, io: Io): ReturnType<typeof readHostYaml> | null {
   const file = files.host ?? path.join(io.directory, 'host.yaml');
   const text = files.host === null ? readStateFile(io.directory, 'host.yaml') : readNamed(files.host);
   if (text === null) return null;
   try {
-    return readHostYaml(utf8(text), file).host;
+    return readHostYaml(utf8(text), file);
   } catch (error) {
     if (error instanceof HostFileError) throw new LoadError(error.message);
     throw error;
@@ -198,7 +204,7 @@ function assumeHost(read: Pick<ReadInputs, 'pcaps' | 'written'>, io: Io): Host {
     ...read.written.flatMap(({ line }) => namedInterfaces(line.kind === 'packet' ? line.packet : line.flow.first)),
   ];
   io.err(
-    'iptsim trace: no host.yaml: in= alone is for this machine, in= and out= is forwarded, out= alone is sent by it\n',
+    'iptsim trace: no host.yaml: in= alone is for this machine, in= and out= is forwarded, out= alone is sent by it; without both: in=eth0\n',
   );
   return new AssumedHost(names);
 }

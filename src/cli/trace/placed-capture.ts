@@ -32,7 +32,15 @@ export class PlacedCapture implements PacketSource {
     this.host = host;
     this.placement = placement;
     this.reader = reader;
-    this.inner = new CaptureSource({ name, reader, device: null, vlanDevice: () => null, start, notes });
+    this.inner = new CaptureSource({
+      name,
+      reader,
+      device: null,
+      vlanDevice: () => null,
+      hasOwnMac: () => true,
+      start,
+      notes,
+    });
     this.name = reader.interfaceName;
   }
 

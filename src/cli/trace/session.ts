@@ -38,18 +38,16 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
           ? null
           : queueListener({ ranges, timeout: options.queueTimeout, timer: wallTimer, packetNumber: () => number }),
     });
-    const { sources, notes, remarks } = openInputs(
-      read,
-      loaded.host,
-      loaded.placement,
-      options.at ?? loaded.startClock,
-    );
+    const { sources, notes, remarks } = openInputs(read, loaded, options.at ?? loaded.startClock);
     for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
     const source = mergeSources(sources);
     const machine = loaded.start(source.nextTime);
     const { before } = loaded;
     const running = process.hrtime.bigint();
     const reporters = reportersOf(options, loaded, steps, io);
+    if (read.written.some(({ line }) => line.kind === 'packet' && line.packet.out !== undefined)) {
+      reporters.push(wayReporter(io));
+    }
     const progress = io.stderrIsTerminal ? progressLine(io, started) : null;
     const result = await run({
       machine,
@@ -77,6 +75,17 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     loaded?.close();
     await Promise.all(ranges.map(({ handler }) => handler.close?.()));
   }
+}
+
+/** Says where a packet did not leave by the interface that it names: routing decides. */
+function wayReporter(io: Io): Reporter {
+  return {
+    packet({ n, input, outcome }) {
+      const left = outcome.out?.name ?? null;
+      if (input.out === null || left === null || left === input.out) return;
+      io.err(`iptsim trace: packet ${n} says out=${input.out}, but is routed out ${left}\n`);
+    },
+  };
 }
 
 function hasFlows(read: ReadInputs): boolean {
