@@ -201,6 +201,11 @@ interface ExtensionDeclaration<Data> {
   finish?(data: Data, context: ParseContext): void;
   /** Text for -S and -save, with a leading blank; '' if there is nothing to say. */
   save(data: Data, context: PrintContext): string;
+  /**
+   * Text that is kept of a use, where `save` cannot be read back or leaves something out that a listing shows; `printedText`
+   * (syntax/rule-text.ts) turns it into what `save` gives.
+   */
+  store?(data: Data, context: PrintContext): string;
   /** Text for -L, blanks exactly as the real one prints them (after the blank that the listing itself puts in front of it). */
   print(data: Data, context: PrintContext): string;
   /** What `-m NAME -h` prints, ending in a newline. */

@@ -21,6 +21,11 @@ export function saveSpis(option: string, { spis, invert }: SpiRange): string {
   return `${not(invert)} --${option} ${rangeText(spis)}`;
 }
 
+/** As `saveSpis`, but an inverted range of all of them is kept, for it is listed. */
+export function storeSpis(option: string, range: SpiRange): string {
+  return saveSpis(option, range) || (range.invert ? ` ! --${option} 0:${MAX_SPI}` : '');
+}
+
 /** `spi:5`, `spis:!5:9`; '' for all of them. */
 export function listSpis(name: string, { spis: [min, max], invert }: SpiRange): string {
   if (min === 0 && max === MAX_SPI && !invert) return '';

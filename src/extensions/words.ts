@@ -26,3 +26,13 @@ export function maskedValue(value: number, mask: number): string {
 export function rangeText([low, high]: readonly [number, number]): string {
   return low === high ? String(low) : `${low}:${high}`;
 }
+
+/** A blank and the text as it is, as extensions print it that never quote; quoted where it could not be read back as one word. */
+export function saveBareString(text: string): string {
+  return /^[^\s"]+$/.test(text) ? ` ${text}` : saveString(text);
+}
+
+/** A name that the real save writes as it is: quoted for keeping where it could not be read back otherwise. */
+export function storedName(name: string): string {
+  return /^[^\s"'\\]+$/.test(name) ? name : `"${name.replace(/["\\]/g, '\\$&')}"`;
+}

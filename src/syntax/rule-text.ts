@@ -65,13 +65,23 @@ export function storeRuleSpec(rule: RuleSpec, settings: RuleTextSettings): strin
   return text;
 }
 
-const ONLY_STORED = / -[io] ["+]|port 0:65535/;
+const ONLY_STORED =
+  / -[io] ["+]|port 0:65535|0:4294967295|-type \d+\/\d+:| --(?:monthdays 0|weekdays 8|datestop 1970-01-01T00:00:00)|--(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types) "/;
 
 /** The save text of a rule that is kept as `text`. */
 export function printedText(text: string, variant: Variant): string {
   if (!ONLY_STORED.test(text)) return text;
   return text
-    .replace(/ ! --[sd]port 0:65535/g, '')
+    .replace(/ -m (?:tcp|udp)(?= )(?:(?! -[mj] ).)*/g, (part) => part.replace(/ ! --[sd]port 0:65535/g, ''))
+    .replace(/(?: !)? --(?:espspi|ahspi|ipcompspi|fragid|rt-segsleft) 0:4294967295/g, '')
+    .replace(/( --icmp(?:v6)?-type \d+\/\d+):\d+/g, '$1')
+    .replace(/( --monthdays )0,?/g, '$1')
+    .replace(/( --weekdays )8/g, '$1')
+    .replace(/ --datestop 1970-01-01T00:00:00/g, '')
+    .replace(
+      /( --(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types) )"((?:[^"\\]|\\.)*)"/g,
+      (_, option, name) => option + name.replace(/\\(.)/g, '$1'),
+    )
     .replace(/( -[io] )"((?:[^"\\]|\\.)*)"/g, (_, option, name) => option + name.replace(/\\(.)/g, '$1'))
     .replace(/( !)? -[io] \+(?= |$)/g, (all, not) => (variant === 'nft' && not !== undefined ? all : ''));
 }
@@ -103,7 +113,9 @@ function specText(rule: RuleSpec, settings: RuleTextSettings, counters: string, 
   }
   if (rule.fragment !== null) text += rule.fragment ? ' -f' : ' ! -f';
   for (const match of rule.matches) {
-    text += ` -m ${match.name}${findMatch(match.name, family)?.save(match.data, context) ?? ''}`;
+    const extension = findMatch(match.name, family);
+    const words = stored ? extension?.store?.(match.data, context) : undefined;
+    text += ` -m ${match.name}${words ?? extension?.save(match.data, context) ?? ''}`;
     if (stored) text += unsavedPorts(match);
   }
   text += counters;

@@ -2,7 +2,7 @@ import { readUint16, readUint32 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch } from '../contract.ts';
 import { findExtensionHeader, TRUNCATED } from '../header-search.ts';
-import { explainSpis, listSpis, matchSpi, type SpiRange, saveSpis, takeSpis } from '../spi-range.ts';
+import { explainSpis, listSpis, matchSpi, type SpiRange, saveSpis, storeSpis, takeSpis } from '../spi-range.ts';
 import { not } from '../words.ts';
 
 const HELP_4 = `ah match options:
@@ -18,6 +18,7 @@ export const ah4 = defineMatch<SpiRange>({
   init: () => ({ spis: [0, 0xffffffff], invert: false }),
   parse: takeSpis,
   save: (data) => saveSpis('ahspi', data),
+  store: (data) => storeSpis('ahspi', data),
   print: (data) => ` ah ${listSpis('spi', data)}`,
   help: () => HELP_4,
   check: (_data, { rule }) => (rule.protocol === Protocol.ah && !rule.protocolInvert ? null : 'EINVAL'),
@@ -32,6 +33,11 @@ interface Ah6Match extends SpiRange {
   length: number;
   invertLength: boolean;
   reserved: boolean;
+}
+
+function restText(data: Ah6Match): string {
+  const length = data.length !== 0 || data.invertLength ? `${not(data.invertLength)} --ahlen ${data.length}` : '';
+  return length + (data.reserved ? ' --ahres' : '');
 }
 
 const HELP_6 = `ah match options:
@@ -60,11 +66,8 @@ export const ah6 = defineMatch<Ah6Match>({
       data.reserved = true;
     }
   },
-  save(data) {
-    let text = saveSpis('ahspi', data);
-    if (data.length !== 0 || data.invertLength) text += `${not(data.invertLength)} --ahlen ${data.length}`;
-    return data.reserved ? `${text} --ahres` : text;
-  },
+  save: (data) => saveSpis('ahspi', data) + restText(data),
+  store: (data) => storeSpis('ahspi', data) + restText(data),
   print(data) {
     let text = ` ah ${listSpis('spi', data)}`;
     if (data.length !== 0 || data.invertLength) text += `length:${data.invertLength ? '!' : ''}${data.length}`;

@@ -93,6 +93,15 @@ function hasOption(packet: Packet, kind: number): boolean {
   return false;
 }
 
+function saveText({ source, destination, types, option }: DccpMatch, stored: boolean): string {
+  let text = '';
+  if (source) text += `${not(source.invert)} --sport ${rangeText(source.ports)}`;
+  if (destination) text += `${not(destination.invert)} --dport ${rangeText(destination.ports)}`;
+  if (types) text += `${not(types.invert)} --dccp-types ${typesText(types.mask, false) || (stored ? '""' : '')}`;
+  if (option) text += `${not(option.invert)} --dccp-option ${option.kind}`;
+  return text;
+}
+
 const HELP = `dccp match options
 [!] --source-port port[:port]                          match source port(s)
  --sport ...
@@ -131,14 +140,8 @@ export const dccp = defineMatch<DccpMatch>({
         break;
     }
   },
-  save({ source, destination, types, option }) {
-    let text = '';
-    if (source) text += `${not(source.invert)} --sport ${rangeText(source.ports)}`;
-    if (destination) text += `${not(destination.invert)} --dport ${rangeText(destination.ports)}`;
-    if (types) text += `${not(types.invert)} --dccp-types ${typesText(types.mask, false)}`;
-    if (option) text += `${not(option.invert)} --dccp-option ${option.kind}`;
-    return text;
-  },
+  save: (data) => saveText(data, false),
+  store: (data) => saveText(data, true),
   print({ source, destination, types, option }, { numeric, names }) {
     const port = (value: number) => portText(value, 'dccp', numeric, names);
     let text = ' dccp';

@@ -1,7 +1,7 @@
 import { readUint32 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch } from '../contract.ts';
-import { explainSpis, listSpis, matchSpi, type SpiRange, saveSpis, takeSpis } from '../spi-range.ts';
+import { explainSpis, listSpis, matchSpi, type SpiRange, saveSpis, storeSpis, takeSpis } from '../spi-range.ts';
 
 const HELP = `esp match options:
 [!] --espspi spi[:spi]
@@ -16,6 +16,7 @@ export const esp = defineMatch<SpiRange>({
   init: () => ({ spis: [0, 0xffffffff], invert: false }),
   parse: takeSpis,
   save: (data) => saveSpis('espspi', data),
+  store: (data) => storeSpis('espspi', data),
   print(data) {
     const spis = listSpis('spi', data);
     return spis === '' ? ' esp' : ` esp ${spis}`;

@@ -11,8 +11,8 @@ export const eui64 = defineMatch<Record<string, never>>({
   init: () => ({}),
   parse() {},
   save: () => '',
-  // The real tool has nothing to print of it but its name, with the blank on the other side.
-  print: () => 'eui64 ',
+  // The match has nothing to print: legacy then writes its name, with the blank on the other side.
+  print: (_data, { variant }) => (variant === 'legacy' ? 'eui64 ' : ''),
   help: () => HELP,
   check: (_data, { hooks }) => (hooks.has(Hook.output) || hooks.has(Hook.postrouting) ? 'EINVAL' : null),
   explain: () => 'the lower half of the source address is made from the source MAC address (EUI-64)',

@@ -2,7 +2,7 @@ import { readUint16, readUint32 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch } from '../contract.ts';
 import { findExtensionHeader, TRUNCATED } from '../header-search.ts';
-import { listSpis, saveSpis } from '../spi-range.ts';
+import { listSpis, saveSpis, storeSpis } from '../spi-range.ts';
 import { not } from '../words.ts';
 
 /** `struct ip6t_frag`. */
@@ -15,6 +15,15 @@ interface FragMatch {
   first: boolean;
   more: boolean;
   last: boolean;
+}
+
+function restText(data: FragMatch): string {
+  let text = '';
+  if (data.length) text += `${not(data.length.invert)} --fraglen ${data.length.bytes}`;
+  if (data.reserved) text += ' --fragres';
+  if (data.first) text += ' --fragfirst';
+  if (data.more) text += ' --fragmore';
+  return data.last ? `${text} --fraglast` : text;
 }
 
 const HELP = `frag match options:
@@ -70,14 +79,8 @@ export const frag = defineMatch<FragMatch>({
         break;
     }
   },
-  save(data) {
-    let text = saveSpis('fragid', { spis: data.ids, invert: data.invertIds });
-    if (data.length) text += `${not(data.length.invert)} --fraglen ${data.length.bytes}`;
-    if (data.reserved) text += ' --fragres';
-    if (data.first) text += ' --fragfirst';
-    if (data.more) text += ' --fragmore';
-    return data.last ? `${text} --fraglast` : text;
-  },
+  save: (data) => saveSpis('fragid', { spis: data.ids, invert: data.invertIds }) + restText(data),
+  store: (data) => storeSpis('fragid', { spis: data.ids, invert: data.invertIds }) + restText(data),
   print(data) {
     let text = ` frag ${listSpis('id', { spis: data.ids, invert: data.invertIds })}`;
     if (data.length) text += ` length:${data.length.invert ? '!' : ''}${data.length.bytes}`;

@@ -1,6 +1,6 @@
 import { scanDecimal, scanUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, UsageError } from '../contract.ts';
-import { badValue } from '../words.ts';
+import { badValue, storedName } from '../words.ts';
 import {
   byteCost,
   CHUNK,
@@ -148,12 +148,12 @@ function settings(data: HashlimitMatch, prefix: string, usualExpire: number): st
   return text;
 }
 
-function save(data: HashlimitMatch): string {
+function save(data: HashlimitMatch, name = data.name): string {
   const rate = data.mode & Mode.bytes ? byteRate(data, '--hashlimit-') : packetRate(data, data.average, '--hashlimit-');
   return (
     ` --hashlimit-${data.mode & Mode.invert ? 'above' : 'upto'}${rate.text}` +
     (data.mode & KEY_MODES ? ` --hashlimit-mode ${modeText(data.mode, ',')}` : '') +
-    ` --hashlimit-name ${data.name}` +
+    ` --hashlimit-name ${name}` +
     settings(data, '--hashlimit-', rate.expire)
   );
 }
@@ -287,7 +287,8 @@ export const hashlimit = defineMatch<HashlimitMatch>({
       if (data.interval === 0) data.interval = data.mode & Mode.bytes ? 1 : seconds;
     }
   },
-  save,
+  save: (data) => save(data),
+  store: (data) => save(data, storedName(data.name)),
   print(data) {
     const period = data.interval === 0 ? data.average : data.average * data.interval;
     const rate = data.mode & Mode.bytes ? byteRate(data, '') : packetRate(data, period, '');

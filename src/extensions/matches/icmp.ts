@@ -1,5 +1,6 @@
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch } from '../contract.ts';
+import { not } from '../words.ts';
 import {
   describeIcmpType,
   ICMP_NAMES,
@@ -63,6 +64,11 @@ export const icmp = defineMatch<IcmpMatch>({
     data.invert = option.invert;
   },
   save: (data) => `${data.invert ? ' !' : ''} --icmp-type ${data.type === 0xff ? 'any' : saveIcmpType(data)}`,
+  // The end of a range of codes is listed, but not saved.
+  store: (data) =>
+    data.minCode === data.maxCode || (data.minCode === 0 && data.maxCode === 0xff)
+      ? `${not(data.invert)} --icmp-type ${data.type === 0xff ? 'any' : saveIcmpType(data)}`
+      : `${not(data.invert)} --icmp-type ${data.type}/${data.minCode}:${data.maxCode}`,
   print: (data, { numeric }) => ` icmp${listIcmpType(data, ICMP_NAMES, numeric)}`,
   help: () => HELP,
   check: (_data, { rule }) => (rule.protocol === Protocol.icmp && !rule.protocolInvert ? null : 'EINVAL'),

@@ -1,5 +1,6 @@
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch } from '../contract.ts';
+import { not } from '../words.ts';
 import {
   describeIcmpType,
   ICMPV6_NAMES,
@@ -49,6 +50,11 @@ export const icmp6 = defineMatch<IcmpMatch>({
     data.invert = option.invert;
   },
   save: (data) => `${data.invert ? ' !' : ''} --icmpv6-type ${saveIcmpType(data)}`,
+  // The end of a range of codes is listed, but not saved.
+  store: (data) =>
+    data.minCode === data.maxCode || (data.minCode === 0 && data.maxCode === 0xff)
+      ? `${not(data.invert)} --icmpv6-type ${saveIcmpType(data)}`
+      : `${not(data.invert)} --icmpv6-type ${data.type}/${data.minCode}:${data.maxCode}`,
   print: (data, { numeric }) => ` ipv6-icmp${listIcmpType(data, ICMPV6_NAMES, numeric)}`,
   help: () => HELP,
   check: (_data, { rule }) => (rule.protocol === Protocol.icmpv6 && !rule.protocolInvert ? null : 'EINVAL'),

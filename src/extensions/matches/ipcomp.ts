@@ -1,6 +1,7 @@
 import { readUint16 } from '../../packet/bytes.ts';
 import { defineMatch } from '../contract.ts';
 import { explainSpis, listSpis, matchSpi, type SpiRange, saveSpis, takeSpis } from '../spi-range.ts';
+import { not, rangeText } from '../words.ts';
 
 /** `struct xt_ipcomp`; without --ipcompspi both ends are 0, as the real tool leaves them. */
 interface IpcompMatch extends SpiRange {
@@ -30,6 +31,8 @@ export const ipcomp = defineMatch<IpcompMatch>({
     else data.reserved = true;
   },
   save: (data) => saveSpis('ipcompspi', data) + (data.reserved ? ' --compres' : ''),
+  // Without the option the range is 0, not all.
+  store: (data) => `${not(data.invert)} --ipcompspi ${rangeText(data.spis)}${data.reserved ? ' --compres' : ''}`,
   print: (data) => ` comp ${listSpis('spi', data)}${data.reserved ? ' reserved' : ''}`,
   help: () => HELP,
   check: (_data, { rule }) => (rule.protocol === IPCOMP && !rule.protocolInvert ? null : 'EINVAL'),

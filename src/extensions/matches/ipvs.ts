@@ -60,15 +60,19 @@ export const ipvs = defineMatch<IpvsMatch>({
     { name: 'vmethod', type: 'string', invert: true },
     { name: 'vportctl', type: 'port', invert: true },
   ],
-  init: () => ({
-    match: 0,
-    invert: 0,
-    protocol: 0,
-    address: { address: [0, 0, 0, 0], mask: [0, 0, 0, 0] },
-    port: 0,
-    method: 'MASQ',
-    controlPort: 0,
-  }),
+  init: ({ warn }) => {
+    // The kernel that is imitated has no ip_vs module, and the real tool says so whenever the match is named.
+    warn('Warning: Extension ipvs revision 0 not supported, missing kernel module?\n');
+    return {
+      match: 0,
+      invert: 0,
+      protocol: 0,
+      address: { address: [0, 0, 0, 0], mask: [0, 0, 0, 0] },
+      port: 0,
+      method: 'MASQ',
+      controlPort: 0,
+    };
+  },
   parse(data, option) {
     const word = option.text.toUpperCase();
     let bit: number = Part.ipvs;
@@ -112,7 +116,6 @@ export const ipvs = defineMatch<IpvsMatch>({
   save: (data, context) => describe(data, '--', context, true),
   print: (data, context) => describe(data, '', context, context.numeric),
   help: () => HELP,
-  // The kernel that is imitated has no ip_vs module.
   check: () => 'ENOENT',
   explain: (data, context) => `the packet belongs to a virtual server:${describe(data, '', context, true)}`,
   unknown: () =>

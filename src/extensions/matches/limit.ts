@@ -1,5 +1,5 @@
 import { scanDecimal } from '../../syntax/numbers.ts';
-import { defineMatch, type MatchFunction, UsageError } from '../contract.ts';
+import { defineMatch, type MatchFunction, UsageError, type Variant } from '../contract.ts';
 import { HZ, jiffiesAt } from '../jiffies.ts';
 
 /** `struct xt_rateinfo`: `average` is the time for one packet in units of 1/10000 s. */
@@ -53,6 +53,11 @@ function parseRate(text: string): number {
   return average;
 }
 
+/** nft's own limit expression takes a burst of 0 for its default. */
+function burstOf({ burst }: LimitMatch, variant: Variant): number {
+  return burst === 0 && variant === 'nft' ? DEFAULT_BURST : burst;
+}
+
 function rateText({ average }: LimitMatch): string {
   const { rate, unit } = rateOf(average, SCALE);
   return `${rate}/${unit}`;
@@ -83,13 +88,15 @@ export const limit = defineMatch<LimitMatch>({
     { name: 'limit-burst', type: 'uint32', min: 0, max: 10000 },
   ],
   init: () => ({ average: SCALE * 1200, burst: DEFAULT_BURST }),
-  parse(data, option, { variant }) {
+  parse(data, option) {
     if (option.name === 'limit') data.average = parseRate(option.text);
-    // nft's own limit expression takes 0 for its default.
-    else data.burst = option.number === 0 && variant === 'nft' ? DEFAULT_BURST : option.number;
+    else data.burst = option.number;
   },
-  save: (data) => ` --limit ${rateText(data)}${data.burst === DEFAULT_BURST ? '' : ` --limit-burst ${data.burst}`}`,
-  print: (data) => ` limit: avg ${rateText(data)} burst ${data.burst}`,
+  save(data, { variant }) {
+    const burst = burstOf(data, variant);
+    return ` --limit ${rateText(data)}${burst === DEFAULT_BURST ? '' : ` --limit-burst ${burst}`}`;
+  },
+  print: (data, { variant }) => ` limit: avg ${rateText(data)} burst ${burstOf(data, variant)}`,
   help: () => HELP,
   check({ average, burst }, { variant }) {
     if (variant === 'nft') return null;
@@ -133,7 +140,7 @@ function compileCredits({ average, burst }: LimitMatch, clock: Clock, ruleState:
 function compileNative(data: LimitMatch, clock: Clock, ruleState: RuleState): MatchFunction {
   const { rate, seconds } = rateOf(data.average, SCALE);
   const cost = Math.floor((seconds * 1e9) / rate);
-  const { burst } = data;
+  const burst = burstOf(data, 'nft');
   const state = ruleState('limit', () => ({ last: clock.now(), packets: burst, rest: 0 }));
   return () => {
     const now = clock.now();

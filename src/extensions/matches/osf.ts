@@ -6,7 +6,7 @@ import { Protocol } from '../../packet/protocol.ts';
 import { formatIpv4, prefixMask } from '../../ruleset/addresses.ts';
 import { equalUnderMask } from '../addresses.ts';
 import { defineMatch } from '../contract.ts';
-import { not } from '../words.ts';
+import { not, storedName } from '../words.ts';
 import { type Fingerprint, OSF_STATE } from './osf-fingerprints.ts';
 
 /** `struct xt_osf_info`. */
@@ -25,6 +25,11 @@ const Ttl = { equal: 0, less: 1, ignore: 2 } as const;
 const SYN = 0x02;
 /** MSS values that modems put in place of 1500 - 40. */
 const USUAL_MSS = [1460, 1448] as const;
+
+function describe(data: OsfMatch, genre: string): string {
+  const ttl = data.ttl === null ? '' : ` --ttl ${data.ttl}`;
+  return `${not(data.invert)} --genre ${genre}${ttl}${data.log === null ? '' : ` --log ${data.log}`}`;
+}
 
 const HELP = `OS fingerprint match options:
 [!] --genre string     Match a OS genre by passive fingerprinting.
@@ -57,10 +62,8 @@ export const osf = defineMatch<OsfMatch>({
       data.log = option.number;
     }
   },
-  save: (data) =>
-    `${not(data.invert)} --genre ${data.genre}` +
-    (data.ttl === null ? '' : ` --ttl ${data.ttl}`) +
-    (data.log === null ? '' : ` --log ${data.log}`),
+  save: (data) => describe(data, data.genre),
+  store: (data) => describe(data, storedName(data.genre)),
   print: (data) => ` OS fingerprint match ${data.invert ? '! ' : ''}${data.genre}`,
   help: () => HELP,
   check(_data, { rule, hooks }) {

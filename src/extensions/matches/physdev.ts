@@ -1,7 +1,7 @@
 import { Hook } from '../../datapath/hooks.ts';
 import type { Device } from '../../host/device.ts';
 import { defineMatch, type ParseContext, UsageError } from '../contract.ts';
-import { not } from '../words.ts';
+import { not, storedName } from '../words.ts';
 
 interface NameTest {
   name: string;
@@ -37,12 +37,12 @@ function fits(device: Device, name: string): boolean {
   return name.endsWith('+') ? device.name.startsWith(name.slice(0, -1)) : device.name === name;
 }
 
-function describe(data: PhysdevMatch): string {
+function describe(data: PhysdevMatch, word = (name: string): string => name): string {
   let text = '';
   if (data.isIn) text += `${not(data.isIn.invert)} --physdev-is-in`;
-  if (data.in) text += `${not(data.in.invert)} --physdev-in ${data.in.name}`;
+  if (data.in) text += `${not(data.in.invert)} --physdev-in ${word(data.in.name)}`;
   if (data.isOut) text += `${not(data.isOut.invert)} --physdev-is-out`;
-  if (data.out) text += `${not(data.out.invert)} --physdev-out ${data.out.name}`;
+  if (data.out) text += `${not(data.out.invert)} --physdev-out ${word(data.out.name)}`;
   if (data.isBridged) text += `${not(data.isBridged.invert)} --physdev-is-bridged`;
   return text;
 }
@@ -89,7 +89,8 @@ export const physdev = defineMatch<PhysdevMatch>({
   finish(_data, { seen }) {
     if (seen.size === 0) throw new UsageError('PHYSDEV: no physdev option specified');
   },
-  save: describe,
+  save: (data) => describe(data),
+  store: (data) => describe(data, storedName),
   print: (data) => ` PHYSDEV match${describe(data)}`,
   help: () => HELP,
   check(data, { hooks }) {

@@ -1,9 +1,9 @@
-import type { AddressWords } from '../../packet/family.ts';
+import type { AddressWords, Family } from '../../packet/family.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { formatAddress } from '../../ruleset/addresses.ts';
 import { defineMatch, UsageError } from '../contract.ts';
 import { HZ, jiffiesAt } from '../jiffies.ts';
-import { not } from '../words.ts';
+import { not, storedName } from '../words.ts';
 
 /** `struct xt_recent_mtinfo_v1`. */
 interface RecentMatch {
@@ -66,6 +66,17 @@ function describe(data: RecentMatch, words: { set: string; check: string; update
   if (data.update) text += words.update;
   if (data.remove) text += words.remove;
   return text;
+}
+
+function saveText(data: RecentMatch, family: Family, name: string): string {
+  let text = not(data.invert);
+  text += describe(data, { set: ' --set', check: ' --rcheck', update: ' --update', remove: ' --remove' });
+  if (data.seconds !== 0) text += ` --seconds ${data.seconds | 0}`;
+  if (data.reap) text += ' --reap';
+  if (data.hits !== 0) text += ` --hitcount ${data.hits | 0}`;
+  if (data.ttl) text += ' --rttl';
+  text += ` --name ${name} --mask ${formatAddress(data.mask, family)}`;
+  return `${text} --${data.destination ? 'rdest' : 'rsource'}`;
 }
 
 const HELP = `recent match options:
@@ -166,16 +177,8 @@ export const recent = defineMatch<RecentMatch>({
     if (!OPERATIONS.some((name) => seen.has(name)))
       throw new UsageError("recent: you must specify one of `--set', `--rcheck' `--update' or `--remove'");
   },
-  save(data, { family }) {
-    let text = not(data.invert);
-    text += describe(data, { set: ' --set', check: ' --rcheck', update: ' --update', remove: ' --remove' });
-    if (data.seconds !== 0) text += ` --seconds ${data.seconds | 0}`;
-    if (data.reap) text += ' --reap';
-    if (data.hits !== 0) text += ` --hitcount ${data.hits | 0}`;
-    if (data.ttl) text += ' --rttl';
-    text += ` --name ${data.name} --mask ${formatAddress(data.mask, family)}`;
-    return `${text} --${data.destination ? 'rdest' : 'rsource'}`;
-  },
+  save: (data, { family }) => saveText(data, family, data.name),
+  store: (data, { family }) => saveText(data, family, storedName(data.name)),
   print(data, { family }) {
     let text = `${not(data.invert)} recent:`;
     text += describe(data, { set: ' SET', check: ' CHECK', update: ' UPDATE', remove: ' REMOVE' });

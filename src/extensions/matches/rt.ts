@@ -43,6 +43,17 @@ const isAny = ([min, max]: readonly [number, number]): boolean => min === 0 && m
 
 const addressesText = (addresses: readonly AddressWords[]): string => addresses.map(formatIpv6).join(',');
 
+function describe(data: RtMatch, stored: boolean): string {
+  let text = '';
+  if (data.type) text += `${not(data.type.invert)} --rt-type ${data.type.value}`;
+  if (!isAny(data.segmentsLeft) || (stored && data.invertSegmentsLeft))
+    text += `${not(data.invertSegmentsLeft)} --rt-segsleft ${rangeText(data.segmentsLeft)}`;
+  if (data.length) text += `${not(data.length.invert)} --rt-len ${data.length.value}`;
+  if (data.reserved) text += ' --rt-0-res';
+  if (data.addresses) text += ` --rt-0-addrs ${addressesText(data.addresses)}`;
+  return data.notStrict ? `${text} --rt-0-not-strict` : text;
+}
+
 const HELP = `rt match options:
 [!] --rt-type type             match the type
 [!] --rt-segsleft num[:num]    match the Segments Left field (range)
@@ -100,16 +111,9 @@ export const rt = defineMatch<RtMatch>({
         break;
     }
   },
-  save(data) {
-    let text = '';
-    if (data.type) text += `${not(data.type.invert)} --rt-type ${data.type.value}`;
-    if (!isAny(data.segmentsLeft))
-      text += `${not(data.invertSegmentsLeft)} --rt-segsleft ${rangeText(data.segmentsLeft)}`;
-    if (data.length) text += `${not(data.length.invert)} --rt-len ${data.length.value}`;
-    if (data.reserved) text += ' --rt-0-res';
-    if (data.addresses) text += ` --rt-0-addrs ${addressesText(data.addresses)}`;
-    return data.notStrict ? `${text} --rt-0-not-strict` : text;
-  },
+  save: (data) => describe(data, false),
+  // An inverted test for any number is listed, but not saved.
+  store: (data) => describe(data, true),
   print(data) {
     const [min, max] = data.segmentsLeft;
     let text = ' rt';

@@ -148,6 +148,18 @@ function print(data: TimeMatch): string {
   return data.contiguous ? `${text} contiguous` : text;
 }
 
+function describe(data: TimeMatch, stored: boolean): string {
+  let text = '';
+  if (!allDay(data)) text += ` --timestart ${timeText(data.timeStart)} --timestop ${timeText(data.timeStop)}`;
+  if (data.monthDays !== ALL_MONTH_DAYS)
+    text += ` --monthdays ${stored && data.monthDays & 1 ? '0,' : ''}${daysOf(data.monthDays, 31).join(',')}`;
+  if (data.weekDays !== ALL_WEEK_DAYS) text += ` --weekdays ${weekDaysText(data.weekDays) || (stored ? '8' : '')}`;
+  if (data.dateStart !== 0) text += ` --datestart ${dateText(data.dateStart, 'T')}`;
+  if (data.dateStop !== 0 || stored) text += ` --datestop ${dateText(data.dateStop, 'T')}`;
+  if (data.kernelTimeZone) text += ' --kerneltz';
+  return data.contiguous ? `${text} --contiguous` : text;
+}
+
 const HELP = `time match options:
     --datestart time     Start and stop time, to be given in ISO 8601
     --datestop time      (YYYY[-MM[-DD[Thh[:mm[:ss]]]]])
@@ -225,16 +237,9 @@ export const time = defineMatch<TimeMatch>({
     if (seen.has('contiguous') && data.timeStart < data.timeStop)
       throw new UsageError('time: --contiguous only makes sense when stoptime is smaller than starttime');
   },
-  save(data) {
-    let text = '';
-    if (!allDay(data)) text += ` --timestart ${timeText(data.timeStart)} --timestop ${timeText(data.timeStop)}`;
-    if (data.monthDays !== ALL_MONTH_DAYS) text += ` --monthdays ${daysOf(data.monthDays, 31).join(',')}`;
-    if (data.weekDays !== ALL_WEEK_DAYS) text += ` --weekdays ${weekDaysText(data.weekDays)}`;
-    if (data.dateStart !== 0) text += ` --datestart ${dateText(data.dateStart, 'T')}`;
-    if (data.dateStop !== 0) text += ` --datestop ${dateText(data.dateStop, 'T')}`;
-    if (data.kernelTimeZone) text += ' --kerneltz';
-    return data.contiguous ? `${text} --contiguous` : text;
-  },
+  save: (data) => describe(data, false),
+  // Days that no calendar has and a last date of 0 are listed, but not saved as such.
+  store: (data) => describe(data, true),
   print,
   help: () => HELP,
   check: ({ contiguous, timeStart, timeStop }) => (contiguous && timeStart < timeStop ? 'EINVAL' : null),
