@@ -286,6 +286,7 @@ export class ExtensionStore {
 
   /** Counts the packet and says whether the element may match (ip_set_match_extensions). */
   match(slot: number, test: PacketTest): boolean {
+    if (!this.any) return true;
     if (this.expired(slot)) return false;
     if (this.hasCounters) {
       if (test.length !== null && !test.skipCounters) {

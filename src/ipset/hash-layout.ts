@@ -1,5 +1,5 @@
 import type { ElementLayout, ElementPrefixes } from './element-layout.ts';
-import { netmask4, netmask6, swapBytes } from './entry.ts';
+import { netmask6, swapBytes } from './entry.ts';
 import type { HashType } from './hash-type.ts';
 
 function roundUp(value: number, to: number): number {
@@ -22,13 +22,18 @@ function setStructureSize(type: HashType, family: 4 | 6, element: number): numbe
   return roundUp(at, 8);
 }
 
+/** Four words of netmask for each IPv6 prefix, in network byte order; an IPv4 netmask is the first word of its prefix. */
+const NETMASKS = new Uint32Array(4 * 129);
+for (let prefix = 0; prefix <= 128; prefix++) {
+  for (let i = 0; i < 4; i++) NETMASKS[4 * prefix + i] = swapBytes(netmask6(prefix, i));
+}
+
 /** Cuts the address at `at` to a prefix; addresses lie in network byte order. */
 export function maskAddress(element: Uint32Array, at: number, family: 4 | 6, prefix: number): void {
-  if (family === 4) {
-    element[at] = element[at]! & swapBytes(netmask4(prefix));
-    return;
-  }
-  for (let i = 0; i < 4; i++) element[at + i] = element[at + i]! & swapBytes(netmask6(prefix, i));
+  const base = 4 * prefix;
+  element[at] = element[at]! & NETMASKS[base]!;
+  if (family === 4) return;
+  for (let i = 1; i < 4; i++) element[at + i] = element[at + i]! & NETMASKS[base + i]!;
 }
 
 function prefixAccess(type: HashType, family: 4 | 6, tailAt: number): ElementPrefixes | undefined {
@@ -37,7 +42,7 @@ function prefixAccess(type: HashType, family: 4 | 6, tailAt: number): ElementPre
   const host = family === 4 ? 32 : 128;
   const length = family === 4 ? 1 : 4;
   // A lone network that is the second address lies behind the first.
-  const addressAt = (n: number): number => (places.length === 1 && type.first === 'ip' ? length : n * length);
+  const addresses = places.map((_, n) => (places.length === 1 && type.first === 'ip' ? length : n * length));
   return {
     count: places.length as 1 | 2,
     host,
@@ -47,7 +52,7 @@ function prefixAccess(type: HashType, family: 4 | 6, tailAt: number): ElementPre
     },
     mask(element, prefix, n) {
       const { shift, mask, less } = places[n]!;
-      maskAddress(element, addressAt(n), family, prefix);
+      maskAddress(element, addresses[n]!, family, prefix);
       element[tailAt] = (element[tailAt]! & ~(mask << shift)) | ((prefix - less) << shift);
     },
   };

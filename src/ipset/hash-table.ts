@@ -250,9 +250,9 @@ export class HashTable {
 
   private testNetworks(element: Uint32Array, prefixes: ElementPrefixes, test: PacketTest): number {
     const original = prefixes.count === 2 ? element.slice() : element;
-    const seen = { equal: 0 };
+    const seen = this.layout.equal === undefined ? null : { equal: 0 };
     for (const first of this.prefixes[0]!.lengths) {
-      if (seen.equal > 0) break;
+      if (seen !== null && seen.equal > 0) break;
       if (prefixes.count === 2) element.set(original);
       prefixes.mask(element, first, 0);
       if (prefixes.count === 1) {
@@ -271,23 +271,30 @@ export class HashTable {
 
   /** `seen` counts elements that differ only in the part that is not hashed; the search of shorter prefixes ends there. */
   private probe(element: Uint32Array, test: PacketTest, seen: { equal: number } | null): number {
-    const bucket = this.bucketOf(element);
-    const end = this.starts[bucket]! + this.tops[bucket]!;
     const { layout, slots } = this;
-    for (let slot = this.starts[bucket]!; slot < end; slot++) {
-      if ((slots.state[slot]! & SLOT_USED) === 0 || !this.equalHashed(slot, element)) continue;
+    const { words, state, width, extensions } = slots;
+    const { hashed } = layout;
+    const bucket = this.bucketOf(element);
+    const start = this.starts[bucket]!;
+    const end = start + this.tops[bucket]!;
+    const key = element[0]!;
+    for (let slot = start, base = start * width; slot < end; slot++, base += width) {
+      if (words[base] !== key || (state[slot]! & SLOT_USED) === 0) continue;
+      let i = 1;
+      while (i < hashed && words[base + i] === element[i]) i++;
+      if (i < hashed) continue;
       if (layout.equal !== undefined) {
         if (seen !== null) seen.equal++;
-        if (!layout.equal(slots.words, slot * slots.width, element)) continue;
+        if (!layout.equal(words, base, element)) continue;
       }
-      if (this.extensions.match(slot, test)) return this.isNomatch(slot) ? -SetError.notEmpty : 1;
+      if (extensions.match(slot, test)) return (state[slot]! & SLOT_NOMATCH) !== 0 ? -SetError.notEmpty : 1;
       if (seen !== null) seen.equal = 0;
     }
     return 0;
   }
 
   private bucketOf(element: Uint32Array): number {
-    return jhash2(element, 0, this.layout.hashed, this.initval) & (2 ** this.bits - 1);
+    return jhash2(element, 0, this.layout.hashed, this.initval) & (this.starts.length - 1);
   }
 
   private find(element: Uint32Array, bucket: number): number {
