@@ -48,7 +48,7 @@ function isUnicast6(address: Uint32Array): boolean {
 }
 
 /** The RST for a segment: with its acknowledgement number if it has one, else acknowledging all of it. `dataLength` is behind the TCP header. */
-export function resetFor(cause: Packet, dataLength: number, tos = 0, options = new Uint8Array(0)): Packet {
+export function resetFor(cause: Packet, dataLength: number, tos = 0, options: Uint8Array = new Uint8Array(0)): Packet {
   const { bytes, transport } = cause;
   const flags = bytes[transport + 13]!;
   const sequence = readUint32(bytes, transport + 4);
