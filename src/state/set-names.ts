@@ -30,3 +30,12 @@ function readHeaders(text: string): Map<string, SetHeader> {
   }
   return sets;
 }
+
+/** The same for rules that are only read, not used: a set that is not there may be anything. */
+export function anySet(directory: string): (name: string) => SetHeader {
+  const known = setHeaders(directory);
+  return (name) => known(name) ?? { name, dimension: MOST_DIMENSIONS, family: 0 };
+}
+
+/** Parts that a set's elements have at most (`IPSET_DIM_MAX`). */
+const MOST_DIMENSIONS = 6;

@@ -1,7 +1,7 @@
 import { UsageError } from '../../extensions/contract.ts';
 import { findTarget } from '../../extensions/registry.ts';
 import { systemNames } from '../../state/names.ts';
-import { setHeaders } from '../../state/set-names.ts';
+import { anySet } from '../../state/set-names.ts';
 import { EarlyExit } from '../../syntax/early-exit.ts';
 import { parseRuleSpec, type RuleTextSettings } from '../../syntax/rule-text.ts';
 import { splitWords } from '../../syntax/words.ts';
@@ -35,7 +35,7 @@ export const explain: Command = (_name, args, io) => {
     family: isIpv6 ? 6 : 4,
     variant: io.variant,
     names: systemNames(),
-    setByName: setHeaders(io.directory),
+    setByName: anySet(io.directory),
   };
   return tell(words, settings, io);
 };

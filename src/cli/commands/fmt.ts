@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { systemNames } from '../../state/names.ts';
-import { setHeaders } from '../../state/set-names.ts';
+import { anySet } from '../../state/set-names.ts';
 import { readRules } from '../../syntax/rules-reader.ts';
 import { formatTable, RulesError } from '../../syntax/save-format.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
@@ -52,7 +52,7 @@ export const fmt: CliCommand = (_name, args, io) => {
       family: options.ipv6 ? 6 : 4,
       variant: io.variant,
       names: systemNames(),
-      setByName: setHeaders(io.directory),
+      setByName: anySet(io.directory),
     });
     const formatted = [...ruleset.tables.values()]
       .map((table) => formatTable(table, options.counters ?? false))
