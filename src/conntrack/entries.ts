@@ -1,6 +1,6 @@
 import type { Packet } from '../packet/packet.ts';
 import type { Observer } from '../trace/steps.ts';
-import { policyOf } from './applications/registry.ts';
+import { applicationOf, policyOf } from './applications/registry.ts';
 import { type Direction, Status, Direction as Way } from './connection.ts';
 import { type ConntrackDependencies, type NatLink, newStatistics, type Statistics } from './contract.ts';
 import { Entry } from './entry.ts';
@@ -131,6 +131,7 @@ export class ConntrackEntries implements Tracking {
   /** Takes a confirmed entry out of the table (nf_ct_delete). */
   destroy(entry: Entry, reason: string): void {
     if ((entry.status & Status.dying) !== 0) return;
+    entry.status |= Status.dying;
     if (this.observer !== null) {
       this.observer({
         kind: 'conntrack',
@@ -144,7 +145,13 @@ export class ConntrackEntries implements Tracking {
       this.table.unlink(entry.slot, Way.original);
     }
     if (entry.confirmed) this.table.unlink(entry.slot, Way.reply);
+    if (entry.has(Extra.helper)) this.endApplication(entry);
     this.discard(entry);
+  }
+
+  private endApplication(entry: Entry): void {
+    const assigned = this.sidelines.helpers.get(entry.slot);
+    if (assigned !== undefined) applicationOf(assigned.name)?.end?.(entry, assigned.memory, this);
   }
 
   /** Gives up an entry that is not in the hash table. */

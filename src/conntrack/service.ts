@@ -312,6 +312,12 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
     if (entry.has(Extra.helper)) {
       const assigned = this.sidelines.helpers.get(entry.slot);
       const application = assigned === undefined ? null : applicationOf(assigned.name);
+      if (assigned !== undefined && application === null) {
+        this.observer?.({
+          kind: 'note',
+          text: `the helper ${assigned.name} is assigned, but what it does is not simulated`,
+        });
+      }
       if (assigned !== undefined && application !== null) {
         const reason = application.help({ packet, entry, direction, memory: assigned.memory, conntrack: this });
         if (reason !== null) {

@@ -177,12 +177,30 @@ export class NatService implements Nat, NatLink {
     const master = this.conntrack.entry(expectation.master);
     const other = expectation.direction === Direction.original ? Direction.reply : Direction.original;
     const at = master.tupleAt(other);
+    if (expectation.translate === 'pptp') {
+      this.translateCall(entry, master, expectation, at);
+      return;
+    }
     const source = addressOf(master.words, at + 4);
     this.bind(entry, { minAddress: source, maxAddress: source }, 'source');
     const destination =
       expectation.savedAddress === null ? addressOf(master.words, at) : addressOf(expectation.savedAddress, 0);
     const port = expectation.savedPort;
     this.bind(entry, { minAddress: destination, maxAddress: destination, minPort: port, maxPort: port }, 'destination');
+  }
+
+  /** GRE of a PPTP call: the other direction is no longer awaited; call ids follow the addresses (pptp_nat_expected). */
+  private translateCall(entry: Entry, master: Entry, expectation: Expectation, at: number): void {
+    for (const awaited of this.conntrack.expectations.of(expectation.master)) {
+      if (awaited.helper === 'pptp' && awaited.direction !== expectation.direction) awaited.dead = true;
+    }
+    if ((master.status & BOTH) === 0) return;
+    const source = addressOf(master.words, at + 4);
+    const destination = addressOf(master.words, at);
+    const call = { minPort: expectation.savedPort, maxPort: expectation.savedPort };
+    const forth = expectation.direction === Direction.original;
+    this.bind(entry, { minAddress: source, maxAddress: source, ...(forth ? call : {}) }, 'source');
+    this.bind(entry, { minAddress: destination, maxAddress: destination, ...(forth ? {} : call) }, 'destination');
   }
 }
 

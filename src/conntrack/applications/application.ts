@@ -20,4 +20,6 @@ export interface Application {
   policies: readonly ExpectationPolicy[];
   /** Null to let the packet pass, else why it is dropped. */
   help(sighting: Sighting): string | null;
+  /** The connection ends. */
+  end?(entry: Entry, memory: Record<string, unknown>, conntrack: ConntrackEntries): void;
 }

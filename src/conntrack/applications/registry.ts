@@ -2,10 +2,11 @@ import type { ExpectationPolicy } from '../expectations.ts';
 import type { Application } from './application.ts';
 import { ftp } from './ftp.ts';
 import { irc } from './irc.ts';
+import { pptp } from './pptp.ts';
 import { tftp } from './tftp.ts';
 
 const APPLICATIONS: ReadonlyMap<string, Application> = new Map(
-  [ftp, irc, tftp].map((application) => [application.name, application]),
+  [ftp, irc, pptp, tftp].map((application): [string, Application] => [application.name, application]),
 );
 
 const DEFAULT_POLICY: ExpectationPolicy = { name: '', max: 0, timeout: 300 };
