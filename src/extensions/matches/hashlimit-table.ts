@@ -79,7 +79,6 @@ interface Entry {
 /** A named table, shared by the rules of a family that give its name; the first rule's settings hold for all. Plain data. */
 export interface HashlimitTable {
   config: HashlimitConfig;
-  created: number;
   count: number;
   buckets: Map<number, Entry[]>;
 }
@@ -87,10 +86,10 @@ export interface HashlimitTable {
 /** What the kernel takes with more than 1 GiB of memory where no size is given. */
 const DEFAULT_SIZE = 8192;
 
-export function makeTable(config: HashlimitConfig, now: number): HashlimitTable {
+export function makeTable(config: HashlimitConfig): HashlimitTable {
   const size = config.size === 0 ? DEFAULT_SIZE : config.size;
   const max = config.max === 0 ? 8 * size : Math.max(config.max, size);
-  return { config: { ...config, size, max }, created: jiffiesAt(now), count: 0, buckets: new Map() };
+  return { config: { ...config, size, max }, count: 0, buckets: new Map() };
 }
 
 const key = new Uint32Array(9);
@@ -138,11 +137,12 @@ function maskInto(address: Uint32Array, length: number, at: number): void {
   }
 }
 
-/** Entries go when a run of the collector finds them expired; runs come every `gcInterval` from the table's creation. */
+/**
+ * Whether the collector has taken the entry away. It runs every `gcInterval` from a moment that nobody knows, so an expired
+ * entry lives on for up to that long: the whole of it is granted here.
+ */
 function isCollected(table: HashlimitTable, entry: Entry, now: number): boolean {
-  const interval = millisecondsToJiffies(table.config.gcInterval);
-  const lastRun = table.created + Math.floor((now - table.created) / interval) * interval;
-  return lastRun >= entry.expires;
+  return now >= entry.expires + millisecondsToJiffies(table.config.gcInterval);
 }
 
 function find(table: HashlimitTable, hash: number, now: number): Entry | null {

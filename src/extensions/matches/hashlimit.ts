@@ -317,7 +317,7 @@ export const hashlimit = defineMatch<HashlimitMatch>({
     return `the rate${groups} is ${data.mode & Mode.invert ? 'above' : 'up to'}${rate.text} (table ${data.name})`;
   },
   compile(data, { family, machine }) {
-    const table = machine.namedState('hashlimit', `${family}/${data.name}`, () => makeTable(data, machine.now()));
+    const table = machine.namedState('hashlimit', `${family}/${data.name}`, () => makeTable(data));
     const { mode } = data;
     const above = (mode & Mode.invert) !== 0;
     return (packet) => {
