@@ -171,15 +171,11 @@ function readTimestamp(
   return -1;
 }
 
-/** What a router does with the options of a packet that it forwards: its outgoing address goes into them, the checksum is made anew. */
+/** What a router does with the options of a packet that it forwards: its outgoing address goes into a route that is recorded (a timestamp keeps that of the way in), the checksum is made anew. */
 export function forwardOptions4(bytes: Uint8Array, options: Ipv4Options, outgoingAddress: number): void {
   if (options.recordRouteNeedsAddress) {
     const at = options.recordRoute;
     writeUint32(bytes, at + bytes[at + 2]! - 5, outgoingAddress);
-  }
-  if (options.timestampNeedsAddress) {
-    const at = options.timestamp;
-    writeUint32(bytes, at + bytes[at + 2]! - 9, outgoingAddress);
   }
   if (options.changed) {
     writeUint16(bytes, 10, 0);

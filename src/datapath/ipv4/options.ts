@@ -6,7 +6,7 @@ import {
   type Ipv4OptionsHost,
 } from '../../packet/ipv4-options.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
-import { addressOf, type Kernel } from '../kernel.ts';
+import { addressOf, type Kernel, usable } from '../kernel.ts';
 
 const DAY = 86_400_000;
 const NONE = new Uint8Array(0);
@@ -36,6 +36,8 @@ export function answerOptions(kernel: Kernel, packet: Packet, source: number): U
 /** The address that this machine writes for the way in (fib_compute_spec_dst). */
 function ownAddress(kernel: Kernel, packet: Packet): number {
   if (packet.route?.type === 'local' && packet.packetType === PacketType.host) return packet.dst[0]!;
+  const back = kernel.host.route({ family: 4, destination: addressOf(packet.src) });
+  if (usable(back) && back.preferredSource !== null) return back.preferredSource[0];
   return kernel.host.sourceAddress(4, packet.inDevice!, addressOf(packet.src))?.[0] ?? 0;
 }
 

@@ -71,6 +71,8 @@ function passes4(host: Host, packet: Packet, device: Device, data: RpfilterMatch
   const query: RouteQuery = {
     family: 4,
     destination: copy(packet.src),
+    // As a packet that comes over lo: group and broadcast addresses then have the route that they fall under.
+    inDevice: host.device('lo'),
     mark: data.validmark ? packet.mark : 0,
     tos: packet.bytes[1]! & 0xfc,
   };
