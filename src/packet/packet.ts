@@ -103,6 +103,11 @@ export class Packet {
   kernelMade = false;
   connection: Connection | null = null;
   conntrackInfo: ConntrackInfo = ConntrackInfo.new;
+  /**
+   * TCP of this machine whose checksum is left to the device (CHECKSUM_PARTIAL): what is sent to the machine itself over `lo` never gets one, and
+   * shows only the sum of the pseudo header.
+   */
+  checksumPending = false;
   /** A match sets it to have the packet dropped at once (`par->hotdrop`). */
   hotdrop = false;
   /** What the description of the packet said beyond its bytes, e.g. `policy`, `skuid`; by key. */

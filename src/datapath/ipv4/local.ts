@@ -123,6 +123,8 @@ export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnsw
   if (options === null) return;
   const answer = resetFor(packet, bytes.length - transport - header, tosOf(packet) & 0xfc, options);
   answer.mark = replyMark(kernel, family, packet);
+  // IPv4's RST has its checksum computed (ip_send_unicast_reply), IPv6's does not (tcp_v6_send_response).
+  answer.checksumPending = family === 6;
   noteAnswer(kernel, 'TCP RST: nobody listens on the port');
   sendFromKernel(kernel, answer);
 }
@@ -157,6 +159,7 @@ function acceptConnection(kernel: Kernel, packet: Packet): void {
     }),
   );
   answer.mark = replyMark(kernel, family, packet);
+  answer.checksumPending = true;
   noteAnswer(kernel, 'TCP SYN+ACK');
   sendFromKernel(kernel, answer);
 }
