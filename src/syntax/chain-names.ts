@@ -20,3 +20,9 @@ export function assertValidChainName(name: string, family: Family, announced: Re
   }
   if (/[\t-\r ]/.test(name)) throw new UsageError(`Invalid chain name \`${name}'`);
 }
+
+/** A name that is allowed, but that iptables-save text does not give back, cannot be kept here. Throws UsageError. */
+export function assertWritable(name: string): void {
+  if (name !== '' && !/[\t-\r "]/.test(name)) return;
+  throw new UsageError(`a chain called "${name}", which save files cannot hold, is not simulated`, { status: 1 });
+}

@@ -2,6 +2,7 @@ import { UsageError } from '../extensions/contract.ts';
 import type { TableDraft } from '../ruleset/draft.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
 import type { Chain, StoredRule } from '../ruleset/ruleset.ts';
+import { assertWritable } from './chain-names.ts';
 import type { CommandLine } from './command-line.ts';
 import { Cmd, Opt } from './command-options.ts';
 import { StepError } from './errno.ts';
@@ -102,6 +103,7 @@ export function applyLegacy(line: CommandLine, draft: TableDraft, session: Sessi
       const chain = draft.chain(line.chain as string);
       if (chain === undefined || chain.policy !== null) throw new StepError('rename', 'ENOENT');
       if (newName.length > 31) throw new StepError('rename', 'EINVAL');
+      assertWritable(newName);
       draft.rename(chain, newName);
       return true;
     }
@@ -125,6 +127,7 @@ function findChain(draft: TableDraft, name: string, step: string): Chain {
 /** Makes a user-defined chain (`iptc_create_chain`). */
 export function newChain(name: string, draft: TableDraft): void {
   if (draft.chain(name) !== undefined || isVerdict(name)) throw new StepError('create-chain', 'EEXIST');
+  assertWritable(name);
   draft.addChain(name);
 }
 

@@ -2,6 +2,7 @@ import type { TableName } from '../datapath/hooks.ts';
 import { UsageError } from '../extensions/contract.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
 import { type Chain, isTableName, type StoredRule } from '../ruleset/ruleset.ts';
+import { assertWritable } from './chain-names.ts';
 import type { CommandLine } from './command-line.ts';
 import { Cmd, Opt } from './command-options.ts';
 import { StepError } from './errno.ts';
@@ -132,6 +133,7 @@ export function flush(transaction: NftTransaction, table: NftTable, name: string
 function newChain(table: NftTable, name: string): void {
   table.exists = true;
   if (table.draft.chain(name) !== undefined) throw new StepError('create-chain', 'EEXIST');
+  assertWritable(name);
   table.draft.addChain(name);
 }
 
@@ -139,8 +141,10 @@ function newChain(table: NftTable, name: string): void {
 export function restoreChain(table: NftTable, name: string): void {
   table.exists = true;
   const chain = table.draft.chain(name);
-  if (chain === undefined) table.draft.addChain(name);
-  else table.draft.flush(chain);
+  if (chain === undefined) {
+    assertWritable(name);
+    table.draft.addChain(name);
+  } else table.draft.flush(chain);
 }
 
 /** -P and `:CHAIN POLICY`; null counters keep those that are there. */
@@ -202,6 +206,7 @@ function rename(transaction: NftTransaction, table: NftTable, name: string, newN
     }
     throw new UsageError('renaming a built-in chain, which nftables allows, is not simulated', { status: 1 });
   }
+  assertWritable(newName);
   draft.rename(chain, newName);
 }
 
@@ -219,6 +224,8 @@ function queueRules(
   const jumpTo = line.jumpTo !== '' && rule.target.kind === 'none' ? line.jumpTo : null;
   if (jumpTo !== null) rule.target = { kind: line.goto ? 'goto' : 'jump', chain: jumpTo };
   const chainName = line.chain as string;
+  // ip6tables-nft 1.8.9 reads -c and forgets it.
+  if (session.family === 6) line.counters = { packets: 0n, bytes: 0n };
   const verbose = (line.options & Opt.verbose) !== 0;
   for (const each of expandRules(line)) {
     const spec = normalizeForNft(each);

@@ -1,6 +1,14 @@
 import type { Family } from '../packet/family.ts';
 import type { Counters, RuleSpec } from '../ruleset/rule.ts';
-import { type Chain, isTableName, newTable, type Ruleset, type StoredRule, type Table } from '../ruleset/ruleset.ts';
+import {
+  type Chain,
+  chainTarget,
+  isTableName,
+  newTable,
+  type Ruleset,
+  type StoredRule,
+  type Table,
+} from '../ruleset/ruleset.ts';
 import { parseRuleSpec, type RuleTextSettings } from './rule-text.ts';
 
 /** A rules file that cannot be read. `line` counts from 1. */
@@ -137,10 +145,12 @@ function readChain(text: string, table: Table, number: number): void {
 
 /** The data of a stored rule. Throws UsageError if its text is not canonical. */
 export function ruleSpecOf(rule: StoredRule, table: Table, settings: RuleTextSettings): RuleSpec {
-  return parseRuleSpec(rule.text, settings, (name) => {
-    const chain = table.chains.get(name);
-    return chain !== undefined && chain.policy === null;
-  });
+  const target = chainTarget(table, rule.text);
+  if (target === null) return parseRuleSpec(rule.text, settings);
+  // The chain's name is taken as it stands: it may hold anything but blanks.
+  const spec = parseRuleSpec(rule.text.slice(0, -(target.chain.length + 4)), settings);
+  spec.target = { kind: target.goto ? 'goto' : 'jump', chain: target.chain };
+  return spec;
 }
 
 /** The same table with other counters: of rules by chain and index from 0, of policies by chain. */
