@@ -244,7 +244,7 @@ class SimulatedHost implements Host, InputHost {
   /** `inet_dev_addr_type`: only the local table is asked. */
   #addressType4(address: AddressWords, device: Device | null): AddressType {
     const value = address[0];
-    if (value >>> 24 === 0 || value === 0xffffffff) return 'BROADCAST';
+    if (value === 0 || value === 0xffffffff) return 'BROADCAST';
     if (value >>> 28 === 14) return 'MULTICAST';
     const route = this.#tables.byFamily[4].get(TABLE_LOCAL)?.lookup(address, 0, null) ?? null;
     if (route === null || (device !== null && route.device !== device)) return 'UNICAST';

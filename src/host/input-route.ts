@@ -179,8 +179,8 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   if (isMulticast4(destination)) return multicast4(host, packet, device, out);
   if (isMulticast4(source) || source === 0xffffffff) return drop(out, 'martian source: multicast or broadcast address');
   if (destination === 0xffffffff || (source === 0 && destination === 0)) return broadcast4(host, packet, device, out);
-  if (source >>> 24 === 0) return drop(out, 'martian source: network 0');
-  if (destination >>> 24 === 0) return drop(out, 'martian destination: network 0');
+  if (source === 0) return drop(out, 'martian source: 0.0.0.0');
+  if (destination === 0) return drop(out, 'martian destination: 0.0.0.0');
   if (isLoopback4(destination) || isLoopback4(source)) {
     const own = device.kind === 'loopback' || host.setting(4, device, 'route_localnet') !== 0;
     if (!own) return drop(out, isLoopback4(destination) ? 'martian destination: 127/8' : 'martian source: 127/8');
@@ -220,7 +220,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
 }
 
 function broadcast4(host: InputHost, packet: Packet, device: Device, out: InputRoute): InputRoute {
-  if (packet.src[0]! >>> 24 !== 0 && validateSource4(host, packet, device, ZERO, null) < 0) {
+  if (packet.src[0] !== 0 && validateSource4(host, packet, device, ZERO, null) < 0) {
     return drop(out, 'martian source');
   }
   out.action = 'local';
@@ -239,7 +239,7 @@ function multicast4(host: InputHost, packet: Packet, device: Device, out: InputR
   if (isLoopback4(source) && device.kind !== 'loopback' && host.setting(4, device, 'route_localnet') === 0) {
     return drop(out, 'martian source: 127/8');
   }
-  if (source >>> 24 !== 0 && validateSource4(host, packet, device, ZERO, null) < 0) return drop(out, 'martian source');
+  if (source !== 0 && validateSource4(host, packet, device, ZERO, null) < 0) return drop(out, 'martian source');
   out.action = 'local';
   out.multicast = true;
   out.route = { ...NOWHERE, type: 'multicast', device, text: `multicast on ${device.name}` };
@@ -248,7 +248,7 @@ function multicast4(host: InputHost, packet: Packet, device: Device, out: InputR
 
 export function routeInput6(host: InputHost, packet: Packet, device: Device, out: InputRoute): InputRoute {
   reset(out);
-  const { dst, src } = packet;
+  const { dst } = packet;
   if (dst[0]! >>> 24 === 0xff) {
     if (!host.inGroup6(device, dst)) return drop(out, 'multicast group without member');
     out.action = 'local';
@@ -280,9 +280,6 @@ export function routeInput6(host: InputHost, packet: Packet, device: Device, out
   if (!host.forwards6(device)) return drop(out, 'not for this machine, and it does not forward IPv6');
   if (packet.packetType !== PacketType.host)
     return drop(out, 'a frame to a broadcast or multicast MAC is not forwarded');
-  if ((src[0]! | src[1]! | src[2]!) === 0 && src[3]! <= 1)
-    return drop(out, 'the unspecified or loopback address as source');
-  if ((src[0]! & 0xffc00000) >>> 0 === 0xfe800000) return refuse(out, 1, 2, 'a link-local source is not forwarded');
   out.redirect = route!.device === device;
   out.action = 'forward';
   return out;

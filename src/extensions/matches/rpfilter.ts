@@ -66,8 +66,8 @@ function passes4(host: Host, packet: Packet, device: Device, data: RpfilterMatch
   const destination = packet.dst[0]!;
   const multicast = destination >>> 28 === 0xe;
   const broadcast = destination === 0xffffffff;
-  // 0/8 to everybody on the link: a machine that has no address yet.
-  if (source >>> 24 === 0 && (broadcast || destination >>> 8 === 0xe00000)) return true;
+  // 0.0.0.0 to everybody on the link: a machine that has no address yet.
+  if (source === 0 && (broadcast || destination >>> 8 === 0xe00000)) return true;
   const query: RouteQuery = {
     family: 4,
     destination: copy(packet.src),
@@ -76,7 +76,7 @@ function passes4(host: Host, packet: Packet, device: Device, data: RpfilterMatch
     mark: data.validmark ? packet.mark : 0,
     tos: packet.bytes[1]! & 0xfc,
   };
-  if (!multicast && !broadcast && destination >>> 24 !== 0) query.source = copy(packet.dst);
+  if (!multicast && !broadcast && destination !== 0) query.source = copy(packet.dst);
   const route = host.route(query);
   if (route.type !== 'unicast' && !(route.type === 'local' && data['accept-local'])) return false;
   return data.loose || route.device === device;
