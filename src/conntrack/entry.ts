@@ -65,6 +65,11 @@ export class Entry implements Connection {
     return (this.status & Status.confirmed) !== 0;
   }
 
+  /** Connections whose master this is. */
+  get children(): number {
+    return this.words[this.base + Field.extras]! >>> 8;
+  }
+
   has(extra: number): boolean {
     return (this.words[this.base + Field.extras]! & extra) !== 0;
   }

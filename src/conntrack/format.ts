@@ -27,7 +27,7 @@ export interface EntryFormat {
   id?: boolean;
   /** `-o ktimestamp` was given, and labels by name. */
   labels?: string;
-  /** Reference count that the tool prints (`-G` and `-U` hold the entry themselves). */
+  /** Who holds the entry beside the connections that it is the master of (`-G` and `-U` do so themselves); 1: only the table. */
   use?: number;
 }
 
@@ -66,7 +66,7 @@ export function formatEntry(entry: Entry, now: number, format: EntryFormat = {})
   text += ` mark=${entry.mark}`;
   if (directions === 3 && zones[0] !== 0) text += ` zone=${zones[0]}`;
   if (entry.helper !== null) text += ` helper=${entry.helper}`;
-  text += ` use=${format.use ?? 1}`;
+  text += ` use=${(format.use ?? 1) + entry.children}`;
   if (format.id) text += ` id=${entry.id}`;
   if (format.labels) text += ` labels=${format.labels}`;
   return text;

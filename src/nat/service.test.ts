@@ -247,3 +247,40 @@ describe('FTP', () => {
     expect(router.entries().some((line) => line.includes('sport=20 dport=25601'))).toBe(true);
   });
 });
+
+describe('PPTP behind MASQUERADE, as measured', () => {
+  const message = (type: number, ...fields: number[]) => {
+    const body = [0, 12 + fields.length, 0, 1, 0x1a, 0x2b, 0x3c, 0x4d, 0, type, 0, 0, ...fields];
+    return body.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  };
+  const zeros = (count: number) => new Array<number>(count).fill(0);
+
+  it('gives the call the port that the world sees, and finds GRE of both directions', () => {
+    const router = new Router();
+    router.source = { minAddress: address('192.0.2.1'), maxAddress: address('192.0.2.1') };
+    router.helper = 'pptp';
+    const client = 'tcp 10.0.0.11:40000 > 192.0.2.10:1723';
+    const server = 'tcp 192.0.2.10:1723 > 192.0.2.1:40000';
+    router.send(`${client} S seq=99 win=8192`);
+    router.send(`${server} SA seq=499 ack=100 win=8192`);
+    router.send(`${client} A seq=100 ack=500 win=8192`);
+    router.send(`${client} PA seq=100 ack=500 win=8192 hex=${message(1, ...zeros(144))}`);
+    router.send(`${server} PA seq=500 ack=256 win=8192 hex=${message(2, 1, 0, 1, ...zeros(141))}`);
+    const call = router.forward(`${client} PA seq=256 ack=656 win=8192 hex=${message(7, 2, 0x2b, ...zeros(154))}`)!;
+    expect(call.bytes.slice(52, 54)).toEqual(Uint8Array.of(0x9c, 0x40));
+    expect(checksumHolds(call)).toBe(true);
+    const reply = router.forward(
+      `${server} PA seq=656 ack=424 win=8192 hex=${message(8, 3, 9, 0x9c, 0x40, 1, ...zeros(15))}`,
+    )!;
+    expect(reply.bytes.slice(52, 56)).toEqual(Uint8Array.of(3, 9, 2, 0x2b));
+    router.helper = null;
+    router.send('gre 10.0.0.11 > 192.0.2.10 hex=3001880b000403090000000161626364');
+    expect(router.entries().at(-1)).toBe(
+      'gre      47 30 src=10.0.0.11 dst=192.0.2.10 srckey=0x22b dstkey=0x309 [UNREPLIED] src=192.0.2.10 dst=192.0.2.1 srckey=0x309 dstkey=0x9c40 mark=0 use=1',
+    );
+    expect(router.entries()[0]).toContain('helper=pptp use=2');
+    const back = router.forward('gre 192.0.2.10 > 192.0.2.1 hex=3001880b00049c400000000161626364')!;
+    expect(formatAddress(4, back.dst)).toBe('10.0.0.11');
+    expect(back.bytes.slice(26, 28)).toEqual(Uint8Array.of(2, 0x2b));
+  });
+});

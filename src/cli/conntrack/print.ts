@@ -89,7 +89,7 @@ function xml(entry: Entry, now: number, style: Style, started: number | null): s
   text += `<timeout>${Math.floor(entry.remaining(now) / 1e6)}</timeout><mark>${entry.mark}</mark>`;
   if (directions === 3 && entry.zone(Direction.original) !== 0)
     text += `<zone>${entry.zone(Direction.original)}</zone>`;
-  text += `<use>${style.use}</use><id>${entry.id}</id>`;
+  text += `<use>${style.use + entry.children}</use><id>${entry.id}</id>`;
   if ((entry.status & Status.assured) !== 0) text += '<assured/>';
   if ((entry.status & Status.seenReply) === 0) text += '<unreplied/>';
   if (style.output.has('labels')) {
