@@ -53,20 +53,20 @@ function tryLock(file: string): boolean {
   }
 }
 
-/** Removes the lock of an owner that has died; leaves any other alone. */
-function removeStale(file: string): void {
+/** Removes the lock of an owner that has died; leaves any other alone. Whether it is worth trying again at once. */
+function removeStale(file: string): boolean {
   let owner: string;
   try {
     owner = readFileSync(file, 'latin1');
   } catch {
-    return;
+    return true;
   }
-  if (isAlive(owner)) return;
+  if (isAlive(owner)) return false;
   const aside = `${file}.stale.${process.pid}`;
   try {
     renameSync(file, aside);
   } catch {
-    return;
+    return true;
   }
   // Somebody may have taken the lock over between reading and renaming: then give it back.
   const taken = readFileSync(aside, 'latin1');
@@ -78,6 +78,7 @@ function removeStale(file: string): void {
     }
   }
   unlinkSync(aside);
+  return true;
 }
 
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
@@ -105,7 +106,7 @@ export function lockDirectory(directory: string, seconds = -1): (() => void) | n
       if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') return null;
       throw error;
     }
-    removeStale(file);
+    if (removeStale(file)) continue;
     if (performance.now() >= end) throw new LockTimeout();
     Atomics.wait(sleepCell, 0, 0, 5);
   }
