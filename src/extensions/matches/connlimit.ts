@@ -1,6 +1,7 @@
 import { type Connection, Direction, Status, type Tuple } from '../../conntrack/connection.ts';
 import type { ConntrackServices } from '../../datapath/environment.ts';
 import type { AddressWords } from '../../packet/family.ts';
+import { jhash2 } from '../../packet/jhash.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch, UsageError } from '../contract.ts';
@@ -87,13 +88,13 @@ export const connlimit = defineMatch<ConnlimitMatch>({
     `this one included, is ${data.invert ? 'at most' : 'above'} ${data.limit}`,
   compile(data, environment) {
     const { machine } = environment;
-    const lists = environment.ruleState('connlimit', () => new Map<string, CountList>());
+    const lists = environment.ruleState('connlimit', () => new Map<number, CountList[]>());
     const { limit, mask, destination, invert } = data;
     return (packet) => {
       const address = destination ? packet.dst : packet.src;
-      const zone = packet.connection?.zone(Direction.original) ?? 0;
-      const key = `${(address[0]! & mask[0]) >>> 0},${(address[1]! & mask[1]) >>> 0},${(address[2]! & mask[2]) >>> 0},${(address[3]! & mask[3]) >>> 0},${zone}`;
-      const count = countConnection(lists, key, packet, zone, machine.conntrack, jiffiesAt(machine.now()));
+      for (let i = 0; i < 4; i++) key[i] = address[i]! & mask[i as 0 | 1 | 2 | 3];
+      key[4] = packet.connection?.zone(Direction.original) ?? 0;
+      const count = countConnection(lists, packet, machine.conntrack, jiffiesAt(machine.now()));
       if (count === 0) {
         packet.hotdrop = true;
         return false;
@@ -103,8 +104,13 @@ export const connlimit = defineMatch<ConnlimitMatch>({
   },
 });
 
+/** What the packet at hand is counted under. */
+const key = new Uint32Array(5);
+
 /** The connections counted for one address (`struct nf_conncount_list`). Plain data. */
 interface CountList {
+  /** Four words of the address, and the zone. */
+  key: number[];
   tuples: { tuple: Tuple; zone: number }[];
   /** Tick of the last look for dead ones, and how many were left then. */
   lastCollection: number;
@@ -119,32 +125,51 @@ const MAX_COLLECT = 64;
  * the kernel drops the packet: it belongs to no connection.
  */
 function countConnection(
-  lists: Map<string, CountList>,
-  key: string,
+  lists: Map<number, CountList[]>,
   packet: Packet,
-  zone: number,
   conntrack: ConntrackServices,
   now: number,
 ): number {
+  const zone = key[4]!;
   const own = packet.connection;
   const tuple = own === null ? conntrack.tupleOf(packet) : own.tuple(Direction.original);
   if (tuple === null) return 0;
   const connection = own ?? conntrack.find(tuple, zone);
-  const list = lists.get(key);
-  if (list === undefined || list.tuples.length === 0) {
-    lists.set(key, { tuples: [{ tuple, zone }], lastCollection: now, lastCount: 0 });
+  const list = listOf(lists, now);
+  if (list.tuples.length === 0) {
+    list.tuples.push({ tuple, zone });
+    list.lastCollection = now;
+    list.lastCount = 0;
     return 1;
   }
   const confirmed = connection !== null && (connection.status & Status.confirmed) !== 0;
-  if (confirmed && packet.inDevice?.kind !== 'loopback') {
-    // A connection under way is only counted, not added.
-    if (list.lastCollection !== now) collect(list, conntrack, now, null, zone);
+  const collectNow = confirmed || list.lastCollection !== now || list.tuples.length - list.lastCount >= MAX_COLLECT;
+  if (collectNow && collect(list, conntrack, now, tuple, zone)) {
+    // One under way that is known may be closed by now, and then is none of those counted.
+    if (confirmed && list.lastCollection !== now) collect(list, conntrack, now, null, zone);
     return list.tuples.length;
   }
-  const collectNow = confirmed || list.lastCollection !== now || list.tuples.length - list.lastCount >= MAX_COLLECT;
-  if (collectNow && collect(list, conntrack, now, tuple, zone)) return list.tuples.length;
   list.tuples.push({ tuple, zone });
   return list.tuples.length;
+}
+
+/** The list for what stands in `key`; a new one is empty. */
+function listOf(lists: Map<number, CountList[]>, now: number): CountList {
+  const hash = jhash2(key, key.length, 0);
+  let bucket = lists.get(hash);
+  if (bucket === undefined) {
+    bucket = [];
+    lists.set(hash, bucket);
+  }
+  for (let i = 0; i < bucket.length; i++) {
+    const list = bucket[i]!;
+    let j = 0;
+    while (j < key.length && list.key[j] === key[j]) j++;
+    if (j === key.length) return list;
+  }
+  const list: CountList = { key: [...key], tuples: [], lastCollection: now, lastCount: 0 };
+  bucket.push(list);
+  return list;
 }
 
 /** Drops connections that are gone or closed; true, at once, when `wanted` is found among the rest. */
