@@ -284,3 +284,43 @@ describe('PPTP behind MASQUERADE, as measured', () => {
     expect(back.bytes.slice(26, 28)).toEqual(Uint8Array.of(2, 0x2b));
   });
 });
+
+describe('further helpers', () => {
+  it('amanda: the ports in the answer are awaited from the asker', () => {
+    const router = new Router();
+    router.helper = 'amanda';
+    router.send('udp 10.0.0.11:700 > 192.0.2.10:10080 data="SERVICE"');
+    router.send('udp 192.0.2.10:10080 > 10.0.0.11:700 data="CONNECT DATA 50001 MESG 50002\\n"');
+    router.helper = null;
+    expect(router.conntrack.expectations.count).toBe(2);
+    router.send('tcp 10.0.0.11:45000 > 192.0.2.10:50002 S');
+    expect(router.conntrack.expectations.count).toBe(1);
+  });
+
+  it('tftp: the answer comes from any port of the server', () => {
+    const router = new Router();
+    router.source = { minAddress: address('192.0.2.1'), maxAddress: address('192.0.2.1') };
+    router.helper = 'tftp';
+    router.send('udp 10.0.0.11:700 > 192.0.2.10:69 hex=00016600');
+    router.helper = null;
+    expect(router.send('udp 192.0.2.10:5555 > 192.0.2.1:700 data="block"')).toBe('192.0.2.10:5555 > 10.0.0.11:700');
+  });
+
+  it('irc: DCC of the client is rewritten and awaited from anybody, who then looks like the server', () => {
+    const router = new Router();
+    router.source = { minAddress: address('192.0.2.1'), maxAddress: address('192.0.2.1') };
+    router.helper = 'irc';
+    const client = 'tcp 10.0.0.11:4000 > 192.0.2.10:6667';
+    const server = 'tcp 192.0.2.10:6667 > 192.0.2.1:4000';
+    router.send(`${client} S seq=99 win=8192`);
+    router.send(`${server} SA seq=499 ack=100 win=8192`);
+    router.send(`${client} A seq=100 ack=500 win=8192`);
+    const line = 'PRIVMSG x :\u0001DCC SEND f 167772171 5000 9\u0001\r\n';
+    const hex = [...line].map((char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');
+    const sent = router.forward(`${client} PA seq=100 ack=500 win=8192 hex=${hex}`);
+    expect(payload(sent)).toBe('PRIVMSG x :\u0001DCC SEND f 3221225985 5000 9\u0001\r\n');
+    router.helper = null;
+    // Like its master, whoever it is that connects (nf_nat_follow_master).
+    expect(router.send('tcp 203.0.113.9:777 > 192.0.2.1:5000 S')).toBe('192.0.2.10:777 > 10.0.0.11:5000');
+  });
+});

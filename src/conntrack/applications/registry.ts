@@ -1,4 +1,5 @@
 import type { ExpectationPolicy } from '../expectations.ts';
+import { amanda } from './amanda.ts';
 import type { Application } from './application.ts';
 import { ftp } from './ftp.ts';
 import { irc } from './irc.ts';
@@ -6,7 +7,7 @@ import { pptp } from './pptp.ts';
 import { tftp } from './tftp.ts';
 
 const APPLICATIONS: ReadonlyMap<string, Application> = new Map(
-  [ftp, irc, pptp, tftp].map((application): [string, Application] => [application.name, application]),
+  [amanda, ftp, irc, pptp, tftp].map((application): [string, Application] => [application.name, application]),
 );
 
 const DEFAULT_POLICY: ExpectationPolicy = { name: '', max: 0, timeout: 300 };
