@@ -38,7 +38,10 @@ const HELP = `HMARK target options, i.e. modify hash calculation by:
   --hmark-proto-mask value	    Mask Protocol with value
 `;
 
-const ALL: AddressWords = [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff];
+const ALL: Readonly<Record<Family, AddressWords>> = {
+  4: [0xffffffff, 0, 0, 0],
+  6: [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
+};
 /** In the order in which a beginning is looked for. */
 const PARTS = ['ct', 'src', 'dst', 'sport', 'dport', 'proto', 'spi'];
 
@@ -55,17 +58,17 @@ function give(data: HmarkTarget, name: string): void {
 }
 
 /** One word of `--hmark-tuple`; false if there is no such part. */
-function readPart(data: HmarkTarget, text: string): boolean {
+function readPart(data: HmarkTarget, text: string, family: Family): boolean {
   const part = PARTS.find((name) => name.startsWith(text.toLowerCase()));
   switch (part) {
     case 'ct':
       give(data, 'ct');
       return true;
     case 'src':
-      data.sourcePrefix = ALL;
+      data.sourcePrefix = ALL[family];
       return true;
     case 'dst':
-      data.destinationPrefix = ALL;
+      data.destinationPrefix = ALL[family];
       return true;
     case 'sport':
       data.portMask = high(data.portMask, 0xffff);
@@ -88,16 +91,25 @@ function readPart(data: HmarkTarget, text: string): boolean {
   }
 }
 
-function readTuple(data: HmarkTarget, text: string): void {
+/** A part of the tuple counts as a use of the option that says the same in full. */
+function refuseRepeat(data: HmarkTarget, name: string): void {
+  const repeated =
+    (name === 'src-prefix' && data.sourcePrefix !== null) ||
+    (name === 'dst-prefix' && data.destinationPrefix !== null) ||
+    (name.endsWith('-mask') && data.given.includes(name));
+  if (repeated) throw new UsageError(`HMARK: option "--hmark-${name}" can only be used once.\n`);
+}
+
+function readTuple(data: HmarkTarget, text: string, family: Family): void {
   let rest = text;
   for (let comma = rest.indexOf(','); comma >= 0; comma = rest.indexOf(',')) {
-    if (comma === 0 || !readPart(data, rest.slice(0, comma))) throw new UsageError(`Bad type "${rest}"`);
+    if (comma === 0 || !readPart(data, rest.slice(0, comma), family)) throw new UsageError(`Bad type "${rest}"`);
     rest = rest.slice(comma + 1);
   }
   if (rest === '') {
     throw new UsageError('"--hmark-tuple" requires a list of types with no spaces, e.g. src,dst,sport,dport,proto');
   }
-  if (!readPart(data, rest)) throw new UsageError(`Bad type "${rest}"`);
+  if (!readPart(data, rest, family)) throw new UsageError(`Bad type "${rest}"`);
 }
 
 function prefixLength(mask: AddressWords, family: Family): number {
@@ -184,11 +196,12 @@ export const HMARK = defineTarget<HmarkTarget>({
     modulus: 0,
     offset: 0,
   }),
-  parse(data, { name, number, text, addressMask }) {
+  parse(data, { name, number, text, addressMask }, { family }) {
     const what = name.slice('hmark-'.length);
+    refuseRepeat(data, what);
     switch (what) {
       case 'tuple':
-        readTuple(data, text);
+        readTuple(data, text, family);
         return;
       case 'src-prefix':
         data.sourcePrefix = addressMask;

@@ -1,5 +1,6 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { defineTarget } from '../contract.ts';
+import { saveBareString } from '../words.ts';
 
 /** `struct idletimer_tg_info_v1`. */
 interface IdletimerTarget {
@@ -36,7 +37,8 @@ export const IDLETIMER = defineTarget<IdletimerTarget>({
     else if (name === 'label') data.label = text.slice(0, LONGEST_LABEL);
     else data.alarm = true;
   },
-  save: ({ timeout, label, alarm }) => ` --timeout ${timeout} --label ${label}${alarm ? ' --alarm' : ''}`,
+  save: ({ timeout, label, alarm }) =>
+    ` --timeout ${timeout} --label${saveBareString(label)}${alarm ? ' --alarm' : ''}`,
   print: ({ timeout, label, alarm }) => ` timeout:${timeout} label:${label}${alarm ? ' alarm' : ''}`,
   help: () => HELP,
   check({ timeout, label }) {

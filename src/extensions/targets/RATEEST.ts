@@ -1,6 +1,7 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { defineTarget, UsageError } from '../contract.ts';
 import { feedRateEstimator, makeRateEstimator, RATE_ESTIMATOR } from '../rate-estimator.ts';
+import { saveBareString } from '../words.ts';
 
 /** `struct xt_rateest_target_info`, and the times from which its logarithms are made. */
 interface RateestTarget {
@@ -51,10 +52,10 @@ function timeText(time: number): string {
   return time >= 1000 ? ` ${(time / 1000).toFixed(1)}ms` : ` ${time}us`;
 }
 
-function texts({ name, intervalLog, ewmaLog }: RateestTarget, prefix: string): string {
+function texts({ intervalLog, ewmaLog }: RateestTarget, name: string, prefix: string): string {
   const interval = (SECOND * 2 ** (intervalLog + 2)) / 4;
   const ewma = (interval * 2 ** ewmaLog) % 2 ** 32;
-  return ` ${prefix}name ${name} ${prefix}interval${timeText(interval)} ${prefix}ewmalog${timeText(ewma)}`;
+  return ` ${prefix}name${name} ${prefix}interval${timeText(interval)} ${prefix}ewmalog${timeText(ewma)}`;
 }
 
 export const RATEEST = defineTarget<RateestTarget>({
@@ -86,10 +87,10 @@ export const RATEEST = defineTarget<RateestTarget>({
     data.ewmaLog = ewmaLog - 1;
     if (data.ewmaLog === 0 || data.ewmaLog >= 31) throw new UsageError('RATEEST: ewmalog value is out of range');
   },
-  save: (data) => texts(data, '--rateest-'),
-  print: (data) => texts(data, ''),
+  save: (data) => texts(data, saveBareString(data.name), '--rateest-'),
+  print: (data) => texts(data, ` ${data.name}`, ''),
   help: () => HELP,
-  same: (a, b) => texts(a, '') === texts(b, ''),
+  same: (a, b) => texts(a, a.name, '') === texts(b, b.name, ''),
   explain: ({ name }) => `the packet counts in the rate ${name}`,
   compile({ name, intervalLog, ewmaLog }, { machine }) {
     const estimator = machine.namedState(RATE_ESTIMATOR, name, () =>

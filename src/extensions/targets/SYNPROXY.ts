@@ -99,6 +99,7 @@ export const SYNPROXY = defineTarget<SynproxyTarget>({
   help: () => HELP,
   check: (_, site) => refusePlacement(site, PLACEMENT),
   explain: () => 'the machine answers for the server until the client has proved its address',
+  unknown: () => 'the sequence numbers of the server are not translated to those the client was given',
   compile({ options: allowed, wscale, mss }, { machine }) {
     const secrets = cookieSecrets(machine);
     return (packet) => {

@@ -2,6 +2,7 @@ import { Verdict } from '../../datapath/verdicts.ts';
 import { formatAddress } from '../../packet/address-text.ts';
 import type { AddressWords } from '../../packet/family.ts';
 import { defineTarget } from '../contract.ts';
+import { saveBareString } from '../words.ts';
 
 /** `struct xt_tee_tginfo`. */
 interface TeeTarget {
@@ -31,7 +32,7 @@ export const TEE = defineTarget<TeeTarget>({
     else data.device = text.slice(0, LONGEST_DEVICE);
   },
   save: ({ gateway, device }, { family }) =>
-    ` --gateway ${formatAddress(family, gateway)}${device === '' ? '' : ` --oif ${device}`}`,
+    ` --gateway ${formatAddress(family, gateway)}${device === '' ? '' : ` --oif${saveBareString(device)}`}`,
   print({ gateway, device }, { family, numeric, names }) {
     const name = numeric
       ? null
