@@ -11,6 +11,8 @@ import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from './kerne
 
 /** ICMP types that are errors: no error is ever sent about one of them. */
 const IS_ERROR = new Set([3, 4, 5, 11, 12]);
+/** What `icmp_pointers` (net/ipv4/icmp.c) takes for errors in a packet that has come: unassigned types and router discovery too (measured with type 9). */
+const TAKEN_FOR_ERROR = new Set([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12]);
 /** NR_ICMP_TYPES: about a type beyond it nothing is sent either. */
 const HIGHEST_TYPE = 18;
 const QUOTED_AT_MOST = 576;
@@ -29,7 +31,7 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   if (IS_ERROR.has(type) && cause.protocol === Protocol.icmp) {
     if (cause.transport >= cause.bytes.length) return false;
     const inner = cause.bytes[cause.transport]!;
-    if (inner > HIGHEST_TYPE || IS_ERROR.has(inner)) return false;
+    if (inner > HIGHEST_TYPE || TAKEN_FOR_ERROR.has(inner)) return false;
   }
   const tos = IS_ERROR.has(type) ? (tosOf(cause) & 0x1e) | 0xc0 : tosOf(cause);
   const mark = replyMark(kernel, 4, cause);

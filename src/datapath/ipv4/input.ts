@@ -95,6 +95,10 @@ function forwardIpv4(kernel: Kernel, packet: Packet, redirects: boolean): void {
     recorder.dropped(packet, 'link broadcasts and multicasts are not forwarded');
     return;
   }
+  if (packet.socket !== null) {
+    recorder.dropped(packet, 'TPROXY gave it to a socket, but it is not routed to this machine');
+    return;
+  }
   if (ttlOf(packet) <= 1) {
     sendIcmpError(kernel, packet, TIME_EXCEEDED, 0);
     recorder.dropped(packet, 'TTL exceeded');

@@ -67,6 +67,10 @@ function forwardIpv6(kernel: Kernel, packet: Packet): void {
     recorder.dropped(packet, 'link broadcasts and multicasts are not forwarded');
     return;
   }
+  if (packet.socket !== null) {
+    recorder.dropped(packet, 'TPROXY gave it to a socket, but it is not routed to this machine');
+    return;
+  }
   if (ttlOf(packet) <= 1) {
     sendIcmpv6Error(kernel, packet, TIME_EXCEEDED, 0);
     recorder.dropped(packet, 'hop limit exceeded');
