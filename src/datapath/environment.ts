@@ -28,6 +28,8 @@ export interface RouteQuery {
   inDevice?: Device | null;
   /** Only routes over this device. */
   outDevice?: Device | null;
+  /** Of the routes of one prefix those over this device first (an IPv6 lookup with an interface that is not strict). */
+  preferDevice?: Device | null;
   mark?: number;
   tos?: number;
   uid?: number;

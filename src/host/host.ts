@@ -200,7 +200,8 @@ class SimulatedHost implements Host, InputHost {
     flow.sourcePort = query.sourcePort ?? 0;
     flow.destinationPort = query.destinationPort ?? 0;
     const device = query.outDevice ?? null;
-    const result = query.family === 4 ? this.lookup4(flow, device) : this.lookup6(flow, device);
+    const prefer = query.preferDevice ?? null;
+    const result = query.family === 4 ? this.lookup4(flow, device) : this.#policy[6].lookup(flow, device, prefer);
     let answer = this.answerOf(result, output);
     // Bound to a device and without a route, the destination is taken to be on its link.
     if (output && device !== null && query.family === 4 && (answer.device === null || answer.type === 'none')) {

@@ -55,7 +55,7 @@ export class PolicyRules {
   }
 
   /** The result is reused by the next lookup. */
-  lookup(flow: Flow, device: Device | null): LookupResult {
+  lookup(flow: Flow, device: Device | null, prefer: Device | null = null): LookupResult {
     const result = this.#result;
     result.route = null;
     result.refusedBy = null;
@@ -76,7 +76,7 @@ export class PolicyRules {
       }
       const table = this.#tables.get(rule.table);
       if (table === undefined) continue;
-      const route = table.lookup(flow.destination, flow.tos, device, rule.suppressPrefixLength);
+      const route = table.lookup(flow.destination, flow.tos, device, rule.suppressPrefixLength, prefer);
       if (route === null || route.type === 'throw') continue;
       if (rule.suppressGroup >= 0 && route.device !== null && route.device.group === rule.suppressGroup) continue;
       result.route = route;

@@ -80,9 +80,16 @@ export class RoutingTable {
 
   /**
    * The route for a destination, or null. `tos` is the octet; a route with a TOS asks for those bits that `IPTOS_RT_MASK` keeps. With
-   * `device` only routes over it (and those without a device) count; routes of prefixes up to `suppress` bits do not.
+   * `device` only routes over it (and those without a device) count; routes of prefixes up to `suppress` bits do not. Routes over `prefer` go before
+   * others of their prefix.
    */
-  lookup(destination: ArrayLike<number>, tos: number, device: Device | null, suppress = -1): Route | null {
+  lookup(
+    destination: ArrayLike<number>,
+    tos: number,
+    device: Device | null,
+    suppress = -1,
+    prefer: Device | null = null,
+  ): Route | null {
     const family = this.family;
     for (const level of this.#levels) {
       if (level.length <= suppress) return null;
@@ -96,6 +103,10 @@ export class RoutingTable {
       for (const prefix of bucket) {
         const { words } = prefix;
         if (words[0] !== a || words[1] !== b || words[2] !== c || words[3] !== d) continue;
+        if (prefer !== null) {
+          const preferred = prefix.routes.find((route) => route.device === prefer);
+          if (preferred !== undefined) return preferred;
+        }
         for (const route of prefix.routes) {
           if (route.tos !== 0 && route.tos !== (tos & 0x1c)) continue;
           if (device !== null && route.device !== null && route.device !== device) continue;

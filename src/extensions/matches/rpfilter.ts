@@ -88,7 +88,8 @@ function passes6(host: Host, packet: Packet, device: Device, data: RpfilterMatch
   const query: RouteQuery = { family: 6, destination: copy(src), mark: data.validmark ? packet.mark : 0 };
   if (dst[0]! >>> 24 !== 0xff) query.source = copy(dst);
   const linkLocal = src[0]! >>> 22 === 0xfe80 >>> 6;
-  if (linkLocal || !data.loose) query.outDevice = device;
+  if (linkLocal) query.outDevice = device;
+  else if (!data.loose) query.preferDevice = device;
   const route = host.route(query);
   if (route.type === 'local') return data['accept-local'];
   if (route.type !== 'unicast' || route.anycast === true) return false;
