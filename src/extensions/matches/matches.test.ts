@@ -114,6 +114,13 @@ describe('tcp', () => {
     expect(fragment.hotdrop).toBe(true);
   });
 
+  it('reads later fragments as if they began with a header in nft (measured)', () => {
+    const fragment = () => ipv4(17, '0000123400000000', (bytes) => bytes.set([0, 5], 6));
+    const ports = { destinationPorts: [0x1234, 0x1234] };
+    expect(new Bench().compile('udp', ports)(fragment(), at)).toBe(false);
+    expect(new Bench().compile('udp', ports, { variant: 'nft' })(fragment(), at)).toBe(true);
+  });
+
   it('compares two inverted single ports as one word in nft', () => {
     const data = {
       sourcePorts: [40000, 40000],

@@ -1,4 +1,5 @@
 import { readUint16 } from '../../packet/bytes.ts';
+import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { parseUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, type MatchFunction, type ParseContext, UsageError } from '../contract.ts';
@@ -256,18 +257,27 @@ function hasOption(bytes: Uint8Array, start: number, end: number, option: number
   return false;
 }
 
-/** What iptables-nft makes of it: payload loads that fail, without dropping, where the bytes are not there. */
+/**
+ * What iptables-nft makes of it: payload loads that fail, without dropping, where the bytes are not there. The load of up to four
+ * bytes (`nft_payload_fast_eval`) does not ask whether the packet is a later fragment: it reads what lies in the place of
+ * a header (measured on Linux 6.18).
+ */
 function compileNative(data: TcpMatch): MatchFunction {
   const ports = compileNativePorts(data);
   const { flagMask, flagCompare, invertFlags } = data;
   return (packet, at) => {
     if (flagMask !== 0) {
-      const offset = packet.transport + 13;
-      if (packet.fragmentOffset !== 0 || offset >= packet.bytes.length) return false;
+      const offset = nativeOffset(packet) + 13;
+      if (offset >= packet.bytes.length) return false;
       if (((packet.bytes[offset]! & flagMask) === flagCompare) === invertFlags) return false;
     }
     return ports(packet, at);
   };
+}
+
+/** Where nft takes the transport header to be: for later fragments of IPv6 no offset is set, so that loads read the IP header. */
+function nativeOffset(packet: Packet): number {
+  return packet.family === 6 && packet.fragmentOffset !== 0 ? 0 : packet.transport;
 }
 
 /** The port part of a native tcp or udp rule (`add_nft_tcpudp` in iptables' nft.c). */
@@ -288,22 +298,24 @@ export function compileNativePorts(
   if (single) {
     // Both ports are compared as one 32-bit word: inverted, one differing port is enough.
     return (packet) => {
-      const { bytes, transport } = packet;
-      if (packet.fragmentOffset !== 0 || transport + 4 > bytes.length) return false;
-      const equal = readUint16(bytes, transport) === sourceMin && readUint16(bytes, transport + 2) === destinationMin;
+      const { bytes } = packet;
+      const offset = nativeOffset(packet);
+      if (offset + 4 > bytes.length) return false;
+      const equal = readUint16(bytes, offset) === sourceMin && readUint16(bytes, offset + 2) === destinationMin;
       return equal !== invertSource;
     };
   }
   return (packet) => {
-    const { bytes, transport } = packet;
+    const { bytes } = packet;
+    const offset = nativeOffset(packet);
     if (testSource) {
-      if (packet.fragmentOffset !== 0 || transport + 2 > bytes.length) return false;
-      const port = readUint16(bytes, transport);
+      if (offset + 2 > bytes.length) return false;
+      const port = readUint16(bytes, offset);
       if ((port >= sourceMin && port <= sourceMax) === invertSource) return false;
     }
     if (testDestination) {
-      if (packet.fragmentOffset !== 0 || transport + 4 > bytes.length) return false;
-      const port = readUint16(bytes, transport + 2);
+      if (offset + 4 > bytes.length) return false;
+      const port = readUint16(bytes, offset + 2);
       if ((port >= destinationMin && port <= destinationMax) === invertDestination) return false;
     }
     return true;
