@@ -1,7 +1,7 @@
 import { Status } from '../../conntrack/connection.ts';
-import { parseAddress } from '../../packet/address-text.ts';
 import type { AddressWords, Family } from '../../packet/family.ts';
 import { Getopt } from '../../syntax/getopt.ts';
+import { readAddress, readNumber, readWords } from './arguments.ts';
 import { allLongOptions, type CommandName, checkGeneralOptions, SHORT_OPTIONS } from './options.ts';
 import { ConntrackProblem } from './problem.ts';
 import {
@@ -103,47 +103,6 @@ const TABLES: readonly TableName[] = ['expect', 'conntrack', 'dying', 'unconfirm
 
 export function parseRequest(args: readonly string[], names: RequestNames): Request {
   return new RequestParser(args, names).parse();
-}
-
-/** Words parted by commas, abbreviated at will in any case; the first that fits counts. */
-function readWords(text: string, words: readonly string[], take: (index: number) => void, warnings: string[]): void {
-  let rest = text;
-  for (;;) {
-    const comma = rest.indexOf(',');
-    const word = comma < 0 ? rest : rest.slice(0, comma);
-    const upper = word.toUpperCase();
-    const nat = word !== '' && ['SRC_NAT', 'DST_NAT'].find((name) => name.startsWith(upper));
-    const index = words.findIndex((candidate) => candidate.toUpperCase().startsWith(upper));
-    if (word === '' || (!nat && index < 0)) throw new ConntrackProblem(`Bad parameter \`${rest}'`);
-    if (nat) warnings.push(`WARNING: ignoring ${nat}, use --${nat === 'SRC_NAT' ? 'src' : 'dst'}-nat instead\n`);
-    else take(index);
-    if (comma < 0) return;
-    rest = rest.slice(comma + 1);
-  }
-}
-
-/** strtoul with base 0, cut to 32 bits; `rest` is what follows. */
-function readNumber(text: string): { value: number; rest: string } {
-  const match = /^\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)/.exec(text);
-  if (match === null) return { value: 0, rest: text };
-  const digits = match[2]!;
-  const octal = /^0[0-7]+$/.test(digits);
-  const value = octal ? BigInt(`0o${digits.slice(1)}`) : BigInt(digits);
-  return { value: Number(BigInt.asUintN(32, match[1] === '-' ? -value : value)), rest: text.slice(match[0].length) };
-}
-
-/** As inet_aton and inet_pton read it. */
-function readAddress(text: string): { family: Family; words: AddressWords } | null {
-  const plain = parseAddress(text);
-  if (plain !== null) return plain;
-  const parts = text
-    .split('.')
-    .map((part) => (/^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(part) ? readNumber(part).value : -1));
-  if (parts.length > 4 || parts.some((part, i) => part < 0 || (i < parts.length - 1 && part > 255))) return null;
-  const last = parts.pop()!;
-  if (last >= 2 ** (8 * (4 - parts.length))) return null;
-  const high = parts.reduce((sum, part, i) => sum + part * 2 ** (8 * (3 - i)), 0);
-  return { family: 4, words: [high + last, 0, 0, 0] };
 }
 
 class RequestParser {
