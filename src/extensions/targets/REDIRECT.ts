@@ -1,8 +1,8 @@
 import { Hook } from '../../datapath/hooks.ts';
 import { Verdict } from '../../datapath/verdicts.ts';
-import type { Device } from '../../host/device.ts';
 import type { AddressWords, Family } from '../../packet/family.ts';
 import { defineTarget, UsageError } from '../contract.ts';
+import { interfaceAddress } from './interface-address.ts';
 import { explainRange, type NatTarget, natRange, natTexts, newNatTarget, readFlag, readPorts } from './nat-range.ts';
 import { DESTINATION_NAT, refusePlacement } from './placement.ts';
 
@@ -17,15 +17,6 @@ const LOOPBACK: Readonly<Record<Family, AddressWords>> = { 4: [0x7f000001, 0, 0,
 /** Link-local addresses redirect to link-local ones (`nf_nat_redirect_ipv6_usable`). */
 function isLinkLocal(address: ArrayLike<number>): boolean {
   return address[0]! >>> 22 === 0xfe80 >>> 6;
-}
-
-/** The address of the interface to which packets to `destination` are redirected; null if it has none. */
-export function redirectAddress(device: Device, family: Family, destination: ArrayLike<number>): AddressWords | null {
-  const linkLocal = family === 6 && isLinkLocal(destination);
-  for (const { family: of, address } of device.addresses) {
-    if (of === family && (!linkLocal || isLinkLocal(address))) return address;
-  }
-  return null;
 }
 
 export const REDIRECT = defineTarget<NatTarget>({
@@ -56,7 +47,8 @@ export const REDIRECT = defineTarget<NatTarget>({
     const loopback = { ...range, minAddress: LOOPBACK[family], maxAddress: LOOPBACK[family] };
     return (packet, at) => {
       if (at.hook === Hook.output) return nat.setup(packet, at, loopback, 'destination');
-      const address = at.inDevice === null ? null : redirectAddress(at.inDevice, family, packet.dst);
+      const linkLocal = family === 6 && isLinkLocal(packet.dst);
+      const address = interfaceAddress(at.inDevice, family, (own) => !linkLocal || isLinkLocal(own));
       if (address === null) return Verdict.drop;
       return nat.setup(packet, at, { ...range, minAddress: address, maxAddress: address }, 'destination');
     };

@@ -1,11 +1,11 @@
 import { Hook } from '../../datapath/hooks.ts';
 import { Verdict } from '../../datapath/verdicts.ts';
-import type { Device } from '../../host/device.ts';
 import { formatAddress } from '../../packet/address-text.ts';
 import { readUint16 } from '../../packet/bytes.ts';
-import type { AddressWords, Family } from '../../packet/family.ts';
+import type { AddressWords } from '../../packet/family.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineTarget } from '../contract.ts';
+import { interfaceAddress } from './interface-address.ts';
 import { hex } from './numbers.ts';
 import { hasProtocol, type Placement, refusePlacement } from './placement.ts';
 
@@ -29,10 +29,6 @@ const HELP = `TPROXY target options:
 const PLACEMENT: Placement = { table: 'mangle', hooks: [Hook.prerouting] };
 /** Bytes of the transport header that must be there (a UDP header). */
 const NEEDED = 8;
-
-function firstAddress(device: Device | null, family: Family): AddressWords | null {
-  return device?.addresses.find((candidate) => candidate.family === family)?.address ?? null;
-}
 
 export const TPROXY = defineTarget<TproxyTarget>({
   name: 'TPROXY',
@@ -81,7 +77,7 @@ export const TPROXY = defineTarget<TproxyTarget>({
         family,
         source,
         readUint16(bytes, transport),
-        given ?? firstAddress(at.inDevice, family) ?? own,
+        given ?? interfaceAddress(at.inDevice, family) ?? own,
         port === 0 ? readUint16(bytes, transport + 2) : port,
         at.inDevice,
       );
