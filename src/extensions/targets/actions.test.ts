@@ -141,6 +141,37 @@ describe('marks', () => {
   });
 });
 
+describe('HMARK', () => {
+  // Marks that Linux 6.18 gave to UDP from these ports of 127.0.0.1 to its port 9, with
+  // --hmark-tuple src,dst,sport,dport,proto --hmark-mod 64 --hmark-rnd 0xfeedcafe --hmark-offset 100.
+  it.each([
+    [40000, 131],
+    [40001, 130],
+    [40002, 133],
+    [40003, 114],
+    [40005, 100],
+    [40006, 117],
+  ])('port %i gets mark %i', (port, mark) => {
+    const bytes = fromHex('4500001d0000400040113cce7f0000017f000001000000090009000078')!;
+    writeUint16(bytes, 20, port);
+    const packet = new Packet(4, bytes);
+    decode(packet);
+    const data = {
+      sourcePrefix: [0xffffffff, 0, 0, 0],
+      destinationPrefix: [0xffffffff, 0, 0, 0],
+      portMask: 0xffffffff,
+      portSet: 0,
+      given: [],
+      protocolMask: 0xffff,
+      seed: 0xfeedcafe,
+      modulus: 64,
+      offset: 100,
+    };
+    run('HMARK', data, packet);
+    expect(packet.mark).toBe(mark);
+  });
+});
+
 describe('NFQUEUE', () => {
   it('shares a queue between both directions, whatever the ports', () => {
     const there = tcp(2);
