@@ -118,8 +118,13 @@ export function sendIcmpv6Error(kernel: Kernel, cause: Packet, type: number, cod
     // Link-local addresses mean the link that the packet came over.
     ...((from[0]! & 0xffc00000) >>> 0 === 0xfe800000 ? { outDevice: cause.inDevice } : {}),
   });
-  if (!usable(back)) return false;
-  const source = local && cause.packetType === PacketType.host ? cause.dst : sourceFor(kernel, 6, back, from);
+  // Nothing goes to an anycast address.
+  if (!usable(back) || back.anycast) return false;
+  // Without an address that the packet was for, that of the interface it came in by is taken, wherever the answer leaves (RFC 4443 2.2).
+  const source =
+    local && cause.packetType === PacketType.host
+      ? cause.dst
+      : (back.preferredSource ?? host.sourceAddress(6, cause.inDevice ?? back.device!, addressOf(from)));
   if (source === null) return false;
 
   const body = new Uint8Array(8 + Math.min(cause.bytes.length, IPV6_MINIMUM_MTU - 40 - 8));

@@ -1,5 +1,5 @@
 import { readUint16, readUint32 } from '../packet/bytes.ts';
-import { checksumHolds, foldSum, sumWords } from '../packet/checksum.ts';
+import { checksumHolds } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { transmitOnPort } from './bridge/transmit.ts';
@@ -113,7 +113,7 @@ const BRIDGED = {
  * bare sum counts, whatever they are (nf_reject_verify_csum, nf_ip_checksum).
  */
 function contentIsRight(cause: Packet): boolean {
-  const { bytes, transport, protocol, family } = cause;
+  const { bytes, transport, protocol } = cause;
   switch (protocol) {
     case Protocol.udp:
       if (transport + 8 <= bytes.length && readUint16(bytes, transport + 6) === 0) return true;
@@ -126,6 +126,5 @@ function contentIsRight(cause: Packet): boolean {
     case Protocol.dccp:
       return true;
   }
-  if (family === 6 || protocol === Protocol.tcp || protocol === Protocol.udp) return checksumHolds(cause, protocol);
-  return foldSum(sumWords(bytes, transport, bytes.length)) === 0xffff;
+  return checksumHolds(cause, protocol);
 }

@@ -76,14 +76,22 @@ export function transportChecksum(
 }
 
 /**
- * Whether the checksum over everything from the packet's transport header to its end is right, as `nf_checksum` does it
- * (net/netfilter/utils.c): in IPv6 always with a pseudo header of the length that is there, in IPv4 only for TCP and UDP; any other
- * protocol is summed without. The caller deals with a UDP checksum of 0, and with SCTP.
+ * Whether the packet's checksum is right as `nf_checksum` asks it (net/netfilter/utils.c): in IPv6 always with a pseudo header of the length that is
+ * there, in IPv4 only for TCP and UDP; any other protocol is summed without. The IPv4 header is summed as well, and spoils it where
+ * its own checksum is wrong (options that were filled in on the way). The caller deals with a UDP checksum of 0, and with SCTP.
  */
 export function checksumHolds(packet: Packet, protocol: number = packet.protocol): boolean {
-  const { bytes, transport } = packet;
-  const pseudo = packet.family === 6 || protocol === Protocol.tcp || protocol === Protocol.udp;
+  const { bytes, transport, family } = packet;
+  const pseudo = family === 6 || protocol === Protocol.tcp || protocol === Protocol.udp;
   const initial = pseudo ? pseudoHeaderSum(packet.src, packet.dst, protocol, bytes.length - transport) : 0;
+  return foldSum(sumWords(bytes, family === 4 ? 0 : transport, bytes.length, initial)) === 0xffff;
+}
+
+/** Whether the checksum of the segment behind the IP header is right, as the protocol itself asks it (ICMP of IPv4 has no pseudo header). */
+export function segmentChecksumHolds(packet: Packet, protocol: number = packet.protocol): boolean {
+  const { bytes, transport } = packet;
+  const initial =
+    protocol === Protocol.icmp ? 0 : pseudoHeaderSum(packet.src, packet.dst, protocol, bytes.length - transport);
   return foldSum(sumWords(bytes, transport, bytes.length, initial)) === 0xffff;
 }
 

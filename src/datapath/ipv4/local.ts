@@ -1,5 +1,5 @@
 import { readUint16, readUint32, writeUint32 } from '../../packet/bytes.ts';
-import { checksumHolds, foldSum, pseudoHeaderSum, sumWords } from '../../packet/checksum.ts';
+import { foldSum, pseudoHeaderSum, segmentChecksumHolds, sumWords } from '../../packet/checksum.ts';
 import { ConntrackInfo, type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { tosOf } from '../../packet/rewrite.ts';
@@ -105,7 +105,7 @@ function receiveTcp(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
   if (packet.packetType !== PacketType.host || transport + 20 > bytes.length) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
-  if (header < 20 || transport + header > bytes.length || !checksumHolds(packet, Protocol.tcp)) return;
+  if (header < 20 || transport + header > bytes.length || !segmentChecksumHolds(packet, Protocol.tcp)) return;
   answerSegment(kernel, packet, socketFor(kernel, packet), packet.route?.type === 'local');
 }
 

@@ -1,5 +1,5 @@
 import { readUint32 } from '../../packet/bytes.ts';
-import { checksumHolds } from '../../packet/checksum.ts';
+import { segmentChecksumHolds } from '../../packet/checksum.ts';
 import { extensionHeaderLength } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
@@ -143,7 +143,7 @@ function acceptsOptions(kernel: Kernel, packet: Packet, at: number): boolean {
 /** icmpv6_rcv: echo requests are answered. */
 function receiveIcmpv6(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
-  if (transport + 8 > bytes.length || !checksumHolds(packet, Protocol.icmpv6)) return;
+  if (transport + 8 > bytes.length || !segmentChecksumHolds(packet, Protocol.icmpv6)) return;
   if (bytes[transport] !== ECHO) return;
   const { host } = kernel;
   if (host.sysctl('net.ipv6.icmp.echo_ignore_all') !== 0) return;
@@ -174,6 +174,6 @@ function receiveTcp(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
   if (packet.packetType !== PacketType.host || transport + 20 > bytes.length) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
-  if (header < 20 || transport + header > bytes.length || !checksumHolds(packet, Protocol.tcp)) return;
-  answerSegment(kernel, packet, socketFor(kernel, packet), !isMulticast(packet.dst));
+  if (header < 20 || transport + header > bytes.length || !segmentChecksumHolds(packet, Protocol.tcp)) return;
+  answerSegment(kernel, packet, socketFor(kernel, packet), packet.route?.type === 'local' && !packet.route.anycast);
 }
