@@ -1,27 +1,11 @@
-import {
-  type Extension,
-  type NameServices,
-  type OptionDeclaration,
-  type ParseContext,
-  UsageError,
-  type Variant,
-} from '../extensions/contract.ts';
+import { type Extension, type OptionDeclaration, UsageError } from '../extensions/contract.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
-import type { Family } from '../packet/family.ts';
 import { ANY_ADDRESS } from '../ruleset/addresses.ts';
-import type { Counters, RuleSpec } from '../ruleset/rule.ts';
+import type { RuleSpec } from '../ruleset/rule.ts';
 import { type MaskedAddress, parseAddressList } from './addresses.ts';
 import { assertValidChainName, MAX_CHAIN_NAME } from './chain-names.ts';
-import {
-  Cmd,
-  commandLetter,
-  INVERTIBLE,
-  illegalOption,
-  LONG_OPTIONS,
-  Opt,
-  optionLetter,
-  SHORT_OPTIONS,
-} from './command-options.ts';
+import type { CommandLine, CommandLineSettings } from './command.ts';
+import { Cmd, commandLetter, INVERTIBLE, illegalOption, Opt, optionLetter, SHORT_OPTIONS } from './command-options.ts';
 import { EarlyExit } from './early-exit.ts';
 import {
   beginUse,
@@ -29,91 +13,16 @@ import {
   type ExtensionUse,
   finishUse,
   type MutableParseContext,
-  optionsOf,
   takeOption,
 } from './extension-use.ts';
-import { abbreviation, Getopt, type LongOption, type LongOptions } from './getopt.ts';
+import { Getopt } from './getopt.ts';
 import { generalHelp } from './help.ts';
+import { KnownOptions, type OptionId } from './known-options.ts';
 import { parseUnsigned, scanDecimal } from './numbers.ts';
+import { parseRuleNumber, parseWait, parseWaitInterval } from './option-numbers.ts';
 import { parseProtocol, protocolName } from './protocols.ts';
 
-/** What a command line is read with. */
-export interface CommandLineSettings {
-  family: Family;
-  variant: Variant;
-  /** Name in messages: `iptables`, or that of the restore command. */
-  program: string;
-  /** `1.8.9 (legacy)`, as `-V` prints it. */
-  version: string;
-  names: NameServices;
-  /** A line of iptables-restore: no second `-t`, no `-w`. */
-  restore: boolean;
-  /** Chain names that hide a target of the same name. */
-  announced: ReadonlySet<string>;
-  warn(text: string): void;
-  setByName: ParseContext['setByName'];
-}
-
-/** A command line as data, before the ruleset is looked at. */
-export interface CommandLine {
-  /** Bits of `Cmd`; 0: the line is for the other family. */
-  command: number;
-  /** Bits of `Opt`. */
-  options: number;
-  table: string;
-  chain: string | null;
-  /** From 1; 0 if none was given. */
-  ruleNumber: number;
-  newName: string | null;
-  policy: string | null;
-  /** How often `-v` was given. */
-  verbose: number;
-  /** The rule; `source`, `destination` and a jump to a chain are still open. */
-  rule: RuleSpec;
-  sources: MaskedAddress[];
-  destinations: MaskedAddress[];
-  sourceInvert: boolean;
-  destinationInvert: boolean;
-  /** Name after `-j` or `-g`, '' if there was none. */
-  jumpTo: string;
-  goto: boolean;
-  target: Extension | null;
-  counters: Counters;
-  /** `-w`: seconds, -1 for ever, null if not given. */
-  wait: number | null;
-}
-
-type OptionId = string | ExtensionOption;
-
-const MAIN_BY_NAME: ReadonlyMap<string, LongOption<OptionId>> = new Map(
-  LONG_OPTIONS.map((option) => [option.name, option]),
-);
-/** Options that need their extension loaded to be known. */
-class KnownOptions implements LongOptions<OptionId> {
-  /** Newest first. */
-  private readonly loaded: Extension[] = [];
-
-  load(extension: Extension): void {
-    this.loaded.unshift(extension);
-  }
-
-  exact(name: string): LongOption<OptionId> | undefined {
-    const main = MAIN_BY_NAME.get(name);
-    if (main !== undefined) return main;
-    for (const extension of this.loaded) {
-      const option = optionsOf(extension).byName.get(name);
-      if (option !== undefined) return option;
-    }
-    return undefined;
-  }
-
-  abbreviated(name: string): LongOption<OptionId> | 'ambiguous' | undefined {
-    return abbreviation<OptionId>(name, [
-      ...LONG_OPTIONS,
-      ...this.loaded.flatMap((extension) => optionsOf(extension).list as readonly LongOption<OptionId>[]),
-    ]);
-  }
-}
+export type { CommandLine, CommandLineSettings } from './command.ts';
 
 /** `-j` and `-g` names: not empty, not too long, no blanks. */
 function checkTargetName(name: string): void {
@@ -128,7 +37,6 @@ const STANDARD_TARGETS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'QUEUE'
 const STANDARD_HELP = `standard match options:
 (If target is DROP, ACCEPT, RETURN or nothing)
 `;
-const INT_MAX = 0x7fffffff;
 
 /** Numbers of extension headers that never are a packet's protocol. */
 const IPV6_EXTENSION_HEADERS: ReadonlySet<number> = new Set([43, 44, 51, 60]);
@@ -620,30 +528,4 @@ class CommandLineReader {
       throw new UsageError('! not allowed with multiple source or destination IP addresses');
     }
   }
-}
-
-function parseRuleNumber(text: string): number {
-  const number = parseUnsigned(text, 1, INT_MAX);
-  if (number === null) throw new UsageError(`Invalid rule number \`${text}'`);
-  return number;
-}
-
-/** `-w [seconds]`: -1 (wait for ever) without an argument. */
-export function parseWait(text: string | null): number {
-  if (text === null) return -1;
-  const match = /^[\t-\r ]*([+-]?)(0[xX][0-9a-fA-F]+|\d+)/.exec(text);
-  if (match === null) throw new UsageError('wait seconds not numeric');
-  const digits = match[2] as string;
-  const value = /^0[0-7]/.test(digits) ? Number.parseInt(/^0[0-7]*/.exec(digits)![0], 8) : Number(digits);
-  return match[1] === '-' ? -value : value;
-}
-
-/** `-W`: checked, then ignored with a warning. */
-export function parseWaitInterval(text: string | null, warn: (text: string) => void): void {
-  if (text === null) throw new UsageError('wait interval value required');
-  const value = scanDecimal(text);
-  if (value === null) throw new UsageError('wait interval not numeric');
-  const wrapped = BigInt.asUintN(32, value);
-  if (wrapped > 999999n) throw new UsageError(`too long usec wait ${wrapped} > 999999 usec`);
-  warn('Ignoring deprecated --wait-interval option.\n');
 }

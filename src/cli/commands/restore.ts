@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../extensions/contract.ts';
-import { parseWait, parseWaitInterval } from '../../syntax/command-line.ts';
 import { type ArgumentNeed, Getopt, type LongOption, longOptions, shortOptions } from '../../syntax/getopt.ts';
+import { parseWait, parseWaitInterval } from '../../syntax/option-numbers.ts';
 import { restoreLegacy } from '../../syntax/restore-legacy.ts';
 import { restoreNft } from '../../syntax/restore-nft.ts';
 import { RestoreFailure, type RestoreOptions } from '../../syntax/restore-options.ts';
