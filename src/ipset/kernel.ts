@@ -20,7 +20,7 @@ export interface SetKernelOptions {
   /** 32 random bits: `initval` of a hash for which none is given. */
   random: () => number;
   /** Set types that this kernel was built without. */
-  missingTypes?: ReadonlySet<string>;
+  missingTypes?: Pick<ReadonlySet<string>, 'has'>;
   /** How many rules refer to a set. */
   rulesUsing?: (name: string) => number;
 }
@@ -42,7 +42,7 @@ export class SetKernel implements SetDirectory {
     return slot === undefined ? undefined : this.slots[slot]!;
   }
 
-  /** Whether the kernel has a set type. */
+  /** Whether new sets of that type may be made; sets of a state that was read are there in any case. */
   supports(typeName: string): boolean {
     return !(this.options.missingTypes?.has(typeName) ?? false);
   }
@@ -73,7 +73,6 @@ export class SetKernel implements SetDirectory {
     exist: boolean,
     place = -1,
   ): number {
-    if (!this.supports(typeName)) return SetError.findType;
     const set = this.make(name, typeName, family, options);
     if (typeof set === 'number') return set;
     const clash = this.find(name);

@@ -18,7 +18,6 @@ export interface SetSource {
   clock: SetClock;
   /** 32 random bits: `initval` of hashes that have none in the text. */
   random: () => number;
-  missingTypes?: ReadonlySet<string>;
 }
 
 /** Sets for the rules of a trace, and their text after it. */
@@ -35,9 +34,7 @@ const MAX_TIMEOUT = 2147483;
 /** Loads sets for a trace. Throws SetTextError. */
 export function createSets(source: SetSource): TraceSets {
   const { names, clock, random } = source;
-  const kernel = new SetKernel(
-    source.missingTypes === undefined ? { clock, random } : { clock, random, missingTypes: source.missingTypes },
-  );
+  const kernel = new SetKernel({ clock, random });
   loadSets(kernel, source.text, names, source.places);
   const setOf = (name: string): IpSet => {
     const set = kernel.find(name);

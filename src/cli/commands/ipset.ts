@@ -6,6 +6,7 @@ import { loadSets, placesOf, SetKernel, SetTextError, saveSets, setReferences } 
 import type { SetNames } from '../../ipset/syntax/session.ts';
 import { Tool } from '../../ipset/tool/tool.ts';
 import { readStateFile, StateError, writeStateFile } from '../../state/files.ts';
+import { missingSetTypes } from '../../state/kernel-set-types.ts';
 import { lockDirectory } from '../../state/lock.ts';
 import { systemNames } from '../../state/names.ts';
 import type { Command, Io } from '../io.ts';
@@ -50,7 +51,7 @@ function loadKernel(directory: string, names: SetNames, io: Io): SetKernel {
     // Commands let no time pass: entries keep the seconds that they have left.
     clock: { now: 0 },
     random: () => randomFillSync(new Uint32Array(1))[0]!,
-    missingTypes: new Set((io.env.IPTSIM_IPSET_WITHOUT ?? '').split(/\s+/).filter((name) => name !== '')),
+    missingTypes: missingSetTypes(io.env),
     rulesUsing(name) {
       if (references === null) {
         references = new Map();
