@@ -27,9 +27,19 @@ const WIDTH = 76;
 /** Runs the cases of a file, each on a fresh machine unless it goes on with that of the case before. */
 export async function runCases(file: string, cases: CaseFile, io: Io): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
+  // Each case builds its machine; what that has to say is said once.
+  const told = new Set<string>();
+  const quiet: Io = {
+    ...io,
+    err(text) {
+      const line = text.replace(/^iptsim trace: /, `iptsim check: ${file}: `);
+      if (!told.has(line)) io.err(line);
+      told.add(line);
+    },
+  };
   let runner: CaseRunner | null = null;
   for (const each of cases.cases) {
-    if (runner === null || !each.continued) runner = new CaseRunner(file, cases, each, io);
+    if (runner === null || !each.continued) runner = new CaseRunner(file, cases, each, quiet);
     results.push(await runner.run(each));
   }
   return results;

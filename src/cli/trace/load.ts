@@ -39,8 +39,9 @@ export interface LoadedMachine {
   /** Microseconds since the epoch: where packets without a time start. */
   startClock: number;
   ruleTexts: RuleTexts;
-  /** Called before each packet. */
+  /** Called before each packet where `watches` is set. */
   before(input: InputPacket): void;
+  watches: boolean;
   /** Switches the machine on; `first` is the time of its first packet. */
   start(first: number): Machine;
   /** Writes counters, sets and memory back to the state directory. */
@@ -113,6 +114,7 @@ function readMachine(
       const spec = loaded?.chains.find(({ name }) => name === chain)?.rules[rule - 1]?.spec;
       return spec === undefined ? null : utf8(explainRule(spec, settings));
     }),
+    watches: host instanceof AssumedHost,
     before(input) {
       if (host instanceof AssumedHost) host.see(input);
     },

@@ -43,6 +43,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     const source = mergeSources(sources);
     const machine = loaded.start(source.nextTime);
     const { before } = loaded;
+    const watched = observed || ranges.length > 0 || loaded.watches;
     const running = process.hrtime.bigint();
     const reporters = reportersOf(options, loaded, steps, io);
     if (read.written.some(({ line }) => line.kind === 'packet' && line.packet.out !== undefined)) {
@@ -54,11 +55,15 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
       source,
       reporters,
       keepOriginals: options.format === 'text',
-      before: (input: InputPacket) => {
-        number++;
-        before(input);
-        steps.length = 0;
-      },
+      ...(watched
+        ? {
+            before: (input: InputPacket) => {
+              number++;
+              before(input);
+              steps.length = 0;
+            },
+          }
+        : {}),
       ...(progress === null ? {} : { progress: progress.show }),
     });
     progress?.clear();
