@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { answerTo } from './answer.ts';
+import { addressBytes } from './frames.ts';
 import type { HostDescription, Outcome, PlannedPacket, Scenario, SentPacket } from './scenario.ts';
 
 /** Why the real kernel cannot be asked here, or null if it can. */
@@ -66,14 +67,16 @@ function linkBatch(host: HostDescription): { router: string; peers: string[]; br
   return { router: [...lines, ...late].join('\n'), peers, bridges: [...routes, ...rules].join('\n') };
 }
 
-/** The interface on whose prefix an address lies. */
+/** The interface on whose prefix (/24, /64) an address lies. */
 function deviceOf(host: HostDescription, address: string): string | null {
+  const network = (text: string): string =>
+    addressBytes(text)
+      .subarray(0, text.includes(':') ? 8 : 3)
+      .toString('hex');
   for (const [name, device] of Object.entries(host.interfaces)) {
     for (const prefix of device.addresses ?? []) {
-      if (prefix.includes(':') !== address.includes(':')) continue;
-      if (address.includes(':')) {
-        if (address.startsWith(prefix.split('/')[0].replace(/1$/, ''))) return name;
-      } else if (prefix.split('.').slice(0, 3).join('.') === address.split('.').slice(0, 3).join('.')) return name;
+      const [own = ''] = prefix.split('/');
+      if (own.includes(':') === address.includes(':') && network(own) === network(address)) return name;
     }
   }
   return null;
@@ -85,17 +88,14 @@ function inRouter(args: string[], input?: string): string {
   return done.stdout;
 }
 
-function batch(text: string): void {
-  for (const family of ['', '-6 ']) {
-    const own = text
-      .split('\n')
-      .filter((line) => line !== '' && line.startsWith('-6 ') === (family !== ''))
-      .map((line) => line.replace(/^-6 /, ''));
-    if (own.length === 0) continue;
-    const args = [...(family ? ['-6'] : []), '-n', ROUTER, '-batch', '-'];
-    const done = spawnSync('ip', args, { input: `${own.join('\n')}\n`, encoding: 'utf8' });
-    if (done.status !== 0) throw new Error(`ip -batch: ${done.stderr.trim()}`);
-  }
+/** Shell lines that carry out `ip` commands; those of `ip -6` have that before them. */
+function batch(text: string): string {
+  const lines = text.split('\n').filter((line) => line !== '');
+  const six = lines.filter((line) => line.startsWith('-6 ')).map((line) => line.slice(3));
+  const four = lines.filter((line) => !line.startsWith('-6 '));
+  const call = (family: string, own: string[]): string[] =>
+    own.length === 0 ? [] : [`ip ${family}-batch - <<'LINES'`, ...own, 'LINES'];
+  return [...call('', four), ...call('-6 ', six)].join('\n');
 }
 
 function removeNamespaces(): void {
@@ -110,53 +110,75 @@ export async function runKernel(
 ): Promise<{ sent: SentPacket[]; outcome: Outcome }> {
   removeNamespaces();
   try {
-    execFileSync('ip', ['netns', 'add', ROUTER]);
-    execFileSync('ip', ['netns', 'add', PEERS]);
-    inRouter([
-      'sh',
-      '-c',
-      'ip link set lo up; sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.addr_gen_mode=1 net.ipv6.conf.default.router_solicitations=0',
-    ]);
-    execFileSync('ip', ['netns', 'exec', PEERS, 'sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
-    const links = linkBatch(scenario.host);
-    batch(links.router);
-    for (const name of links.peers) {
-      execFileSync('ip', [
-        'netns',
-        'exec',
-        PEERS,
-        'sh',
-        '-c',
-        `ip link set p-${name} mtu 9000 up; ethtool -K p-${name} tx off rx off tso off gso off gro off >/dev/null`,
-      ]);
-      inRouter(['sh', '-c', `ethtool -K ${name} tx off rx off tso off gso off gro off >/dev/null`]);
-    }
-    batch(links.bridges);
-    const sysctls = Object.entries(scenario.host.sysctl).map(([name, value]) => `${name}=${value}`);
-    if (sysctls.length > 0) inRouter(['sysctl', '-qw', ...sysctls]);
+    const peers = buildRouter(scenario.host);
     if (scenario.ipsets !== '') inRouter(['ipset', 'restore'], scenario.ipsets);
     if (scenario.rulesV4 !== '') inRouter([`iptables-${variant}-restore`], scenario.rulesV4);
     if (scenario.rulesV6 !== '') inRouter([`ip6tables-${variant}-restore`], scenario.rulesV6);
-    const { sent, outputs } = await play(scenario, links.peers, wireSource);
+    const { sent, outputs } = await play(scenario, peers, wireSource);
     const tool = (command: string, ...args: string[]): string => inRouter([command, ...args]);
     const outcome: Outcome = {
       outputs,
       saveV4: scenario.rulesV4 === '' ? '' : tool(`iptables-${variant}-save`, '-c'),
       saveV6: scenario.rulesV6 === '' ? '' : tool(`ip6tables-${variant}-save`, '-c'),
       ipset: scenario.ipsets === '' ? '' : tool('ipset', 'save'),
-      conntrack: ['ipv4', 'ipv6']
-        .map(
-          (family) =>
-            spawnSync('ip', ['netns', 'exec', ROUTER, 'conntrack', '-L', '-f', family, '-o', 'extended'], {
-              encoding: 'utf8',
-            }).stdout,
-        )
-        .join(''),
+      conntrack: tool(
+        'sh',
+        '-c',
+        'for family in ipv4 ipv6; do conntrack -L -f $family -o extended 2>/dev/null; done; true',
+      ),
     };
     return { sent, outcome };
   } finally {
     removeNamespaces();
   }
+}
+
+/**
+ * What the router is made with beside the scenario: it must send nothing on its own account. Reports of group memberships
+ * (MLD) are due at once and after this interval; the rules come after the first ones.
+ */
+const QUIET = {
+  'net.ipv6.conf.default.accept_dad': 0,
+  'net.ipv6.conf.default.addr_gen_mode': 1,
+  'net.ipv6.conf.default.router_solicitations': 0,
+  'net.ipv6.conf.default.accept_ra': 0,
+  'net.ipv6.conf.default.mldv2_unsolicited_report_interval': 86_400_000,
+};
+const FIRST_REPORTS = '0.08';
+
+/** Makes both namespaces with all devices; gives the devices that have a peer. */
+function buildRouter(host: HostDescription): string[] {
+  const links = linkBatch(host);
+  const sysctls = Object.entries(host.sysctl).map(([name, value]) => `${name}=${value}`);
+  const device = new RegExp(`\\.conf\\.(${Object.keys(host.interfaces).join('|')})\\.`);
+  const quiet = Object.entries(QUIET).map(([name, value]) => `${name}=${value}`);
+  const early = [...sysctls.filter((setting) => !device.test(setting) && !setting.startsWith('net.bridge')), ...quiet];
+  const plain = (name: string): string => `ethtool -K ${name} tx off rx off tso off gso off gro off >/dev/null`;
+  const inside = (name: string, ...lines: string[]): string =>
+    `ip netns exec ${name} sh -e <<'END'\n${lines.join('\n')}\nEND`;
+  const script = [
+    `ip netns add ${ROUTER}`,
+    `ip netns add ${PEERS}`,
+    inside(PEERS, 'sysctl -qw net.ipv6.conf.default.disable_ipv6=1'),
+    inside(
+      ROUTER,
+      'ip link set lo up',
+      `sysctl -qw ${early.join(' ')}`,
+      batch(links.router),
+      ...links.peers.map(plain),
+    ),
+    inside(PEERS, ...links.peers.flatMap((name) => [`ip link set p-${name} mtu 9000 up`, plain(`p-${name}`)])),
+    // Devices take what is set for `default` when they are made; what is set for all or one of them, afterwards.
+    inside(
+      ROUTER,
+      batch(links.bridges),
+      ...(sysctls.length > 0 ? [`sysctl -qw ${sysctls.join(' ')}`] : []),
+      `sleep ${FIRST_REPORTS}`,
+    ),
+  ];
+  const done = spawnSync('sh', ['-e'], { input: `${script.join('\n')}\n`, encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`building the router: ${done.stderr.trim()}`);
+  return links.peers;
 }
 
 async function play(
@@ -187,7 +209,8 @@ async function play(
   try {
     for (const planned of scenario.packets) {
       const concrete = concretise(planned, became, scenario.host);
-      if (concrete === null) {
+      // A veth drops what is much longer than its MTU, as no wire could carry it.
+      if (concrete === null || concrete.hex.length / 2 > (scenario.host.interfaces[concrete.dev]?.mtu ?? 1500)) {
         became.push([]);
         continue;
       }

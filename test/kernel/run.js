@@ -7,12 +7,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const outfile = path.join(mkdtempSync(path.join(tmpdir(), 'iptsim-kernel-')), 'main.mjs');
+const outfile = path.join(mkdtempSync(path.join(tmpdir(), 'iptsim-kernel-')), 'main.cjs');
 await build({
   entryPoints: [path.join(here, 'main.ts')],
   bundle: true,
   platform: 'node',
-  format: 'esm',
+  format: 'cjs',
   target: 'node20',
   outfile,
 });

@@ -1,6 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { conntrack } from '../../src/cli/commands/conntrack.ts';
+import { iptablesFamily } from '../../src/cli/commands/family.ts';
+import { ipset } from '../../src/cli/commands/ipset.ts';
+import type { Io } from '../../src/cli/io.ts';
+import { main } from '../../src/cli/main.ts';
 import { DEFAULT_SOURCE_MAC } from './kernel.ts';
 import type { HostDescription, Outcome, Scenario, SentPacket } from './scenario.ts';
 
@@ -82,28 +86,48 @@ export function writeInputs(scenario: Scenario, sent: SentPacket[], folder: stri
   return args;
 }
 
-/** Plays the packets, as the kernel was sent them, through iptsim (`command` calls it). */
-export function runSimulation(
+type ToolRunner = (words: string[]) => Promise<string>;
+
+/** Calls iptsim's commands in this process: as the program does, without its start. */
+function toolRunner(directory: string, variant: 'legacy' | 'nft'): ToolRunner {
+  return async ([name = '', ...args]) => {
+    const outs: string[] = [];
+    const errors: string[] = [];
+    const io: Io = {
+      out: (text) => void outs.push(text),
+      err: (text) => void errors.push(text),
+      readStdin: () => '',
+      env: { IPTSIM_VARIANT: variant },
+      stdoutIsTerminal: false,
+      stderrIsTerminal: false,
+      directory,
+      variant,
+      hints: false,
+    };
+    const status =
+      name === 'ipset'
+        ? await ipset(name, args, io)
+        : name === 'conntrack'
+          ? await conntrack(name, args, io)
+          : /^ip6?tables/.test(name)
+            ? await iptablesFamily(name, args, io)
+            : await main([name, ...args], io);
+    if (status !== 0) throw new Error(`iptsim ${name}: status ${status}: ${errors.join('').trim().slice(0, 500)}`);
+    return outs.join('');
+  };
+}
+
+/** Plays the packets, as the kernel was sent them, through iptsim. */
+export async function runSimulation(
   scenario: Scenario,
   sent: SentPacket[],
   folder: string,
-  command: string[],
   variant: 'legacy' | 'nft',
-): { outcome: Outcome; lines: string[] } {
+): Promise<{ outcome: Outcome; lines: string[] }> {
   const args = writeInputs(scenario, sent, folder);
   const out = path.join(folder, 'out');
-  const tool = (words: string[]): string => {
-    const done = spawnSync(command[0], [...command.slice(1), '--dir', path.join(folder, 'state'), ...words], {
-      encoding: 'utf8',
-      env: { ...process.env, IPTSIM_VARIANT: variant },
-      maxBuffer: 1 << 26,
-      timeout: 60_000,
-    });
-    if (done.status !== 0)
-      throw new Error(`iptsim ${words[0]}: status ${done.status}: ${done.stderr.trim().slice(0, 500)}`);
-    return done.stdout;
-  };
-  const lines = tool(['trace', ...args, '--write-pcap', out, '--json', '--commit']).split('\n');
+  const tool = toolRunner(path.join(folder, 'state'), variant);
+  const lines = (await tool(['trace', ...args, '--write-pcap', out, '--json', '--commit'])).split('\n');
   const outputs: Outcome['outputs'] = sent.map(() => []);
   for (const file of readdirSync(out).sort()) {
     if (!file.endsWith('.pcap')) continue;
@@ -118,10 +142,12 @@ export function runSimulation(
   return {
     outcome: {
       outputs,
-      saveV4: scenario.rulesV4 === '' ? '' : tool(['iptables-save', '-c']),
-      saveV6: scenario.rulesV6 === '' ? '' : tool(['ip6tables-save', '-c']),
-      ipset: scenario.ipsets === '' ? '' : tool(['ipset', 'save']),
-      conntrack: ['ipv4', 'ipv6'].map((family) => tool(['conntrack', '-L', '-f', family, '-o', 'extended'])).join(''),
+      saveV4: scenario.rulesV4 === '' ? '' : await tool(['iptables-save', '-c']),
+      saveV6: scenario.rulesV6 === '' ? '' : await tool(['ip6tables-save', '-c']),
+      ipset: scenario.ipsets === '' ? '' : await tool(['ipset', 'save']),
+      conntrack:
+        (await tool(['conntrack', '-L', '-f', 'ipv4', '-o', 'extended'])) +
+        (await tool(['conntrack', '-L', '-f', 'ipv6', '-o', 'extended'])),
     },
     lines,
   };

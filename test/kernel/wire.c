@@ -107,6 +107,20 @@ static void open_device(const char *name) {
   device_socket[devices++] = fd;
 }
 
+/* Every IPv4 address that the router asks for is there: a request becomes its answer. */
+static void answer_arp(int i) {
+  static const unsigned char mac[6] = {2, 0, 0, 0, 6, 1};
+  unsigned char address[4];
+  memcpy(frame, frame + 6, 6);
+  memcpy(frame + 6, mac, 6);
+  frame[21] = 2;
+  memcpy(address, frame + 38, 4);
+  memcpy(frame + 32, frame + 22, 10);
+  memcpy(frame + 22, mac, 6);
+  memcpy(frame + 28, address, 4);
+  if (send(device_socket[i], frame, 42, 0) < 0) fprintf(stderr, "wire: ARP answer: %s\n", strerror(errno));
+}
+
 static int drain_device(int i) {
   int got = 0;
   for (;;) {
@@ -117,6 +131,10 @@ static int drain_device(int i) {
     got = 1;
     if (from.sll_pkttype == PACKET_OUTGOING) continue;
     unsigned type = n >= 14 ? frame[12] << 8 | frame[13] : 0;
+    if (type == ETH_P_ARP && n >= 42 && frame[21] == 1) {
+      answer_arp(i);
+      continue;
+    }
     if (type != ETH_P_IP && type != ETH_P_IPV6 && type != ETH_P_8021Q) continue;
     printf("out %s ", device_name[i]);
     print_hex(frame, (size_t)n);

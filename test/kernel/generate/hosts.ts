@@ -55,6 +55,12 @@ export function router(random: Random): HostDescription {
     for (let i = 0; i < 8; i++)
       neighbours[`${net}.${32 + i}`] =
         `02:00:00:00:04:${(i + (net === '10.0.2' ? 16 : 0)).toString(16).padStart(2, '0')}`;
+  // Where DNPT's and NETMAP's mappings of these addresses lead.
+  const { v6 } = PLACES.eth1;
+  for (const place of [...PLACES.eth0.v6, ...v6, ...PLACES.eth2.v6, ...ROUTER_ADDRESSES.v6]) {
+    const last = place.split(':').at(-1);
+    for (const step of ['76', 'ec', '162']) neighbours[`2001:db8:1:0:${step}::${last}`] = '02:00:00:00:05:01';
+  }
   const small = random.chance(0.15);
   return {
     interfaces: {
