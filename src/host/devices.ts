@@ -1,8 +1,8 @@
-import { addressEquals, inPrefix, parseAddress, parseMac, prefixMask } from '../packet/address-text.ts';
-import type { AddressWords } from '../packet/family.ts';
+import { IPv4CidrRange, IPv6CidrRange } from 'ip-num';
+import { addressEquals, inPrefix, parseAddress, parseMac } from '../packet/address-text.ts';
+import type { Family } from '../packet/family.ts';
 import { HostError, type InterfaceDescription } from './description.ts';
 import type { Device, DeviceKind, InterfaceAddress } from './device.ts';
-import { parseNumber, parsePrefix } from './route-text.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -10,21 +10,32 @@ const KNOWN_KEYS = new Set(['mac', 'addresses', 'mtu', 'group', 'bridge', 'link'
 
 /** `192.0.2.1/24` as an interface address; throws an Error that says what would be right. */
 export function parseInterfaceAddress(text: string): InterfaceAddress {
-  const slash = text.indexOf('/');
-  const found = parseAddress(slash < 0 ? text : text.slice(0, slash));
-  const bits = found?.family === 6 ? 128 : 32;
-  const prefixLength = slash < 0 ? bits : parseNumber(text.slice(slash + 1), 0, bits);
-  if (found === null || prefixLength < 0 || parsePrefix(text) === null) {
+  const found = parseAddress(text.split('/')[0]!);
+  const prefix = found === null ? null : parseCidr(text, found.family);
+  if (found === null || prefix === null) {
     throw new Error(`"${text}" is no address; write it with its prefix length, such as 192.0.2.1/24 or 2001:db8::1/64`);
   }
+  const prefixLength = Number(prefix.getPrefix().getValue());
   const { family, words } = found;
-  const broadcast = family === 4 && prefixLength < 31 ? (words[0] | ~prefixMask(4, prefixLength)[0]) >>> 0 : null;
+  const hasBroadcast = family === 4 && prefixLength < 31;
   return {
     family,
     address: words,
     prefixLength,
-    broadcast: broadcast === null ? null : ([broadcast, 0, 0, 0] as AddressWords),
+    broadcast: hasBroadcast ? [Number(prefix.getLast().getValue()), 0, 0, 0] : null,
   };
+}
+
+/** The prefix of `ADDRESS/LENGTH`, of all bits where no length is given; null if it is none. */
+function parseCidr(text: string, family: Family): IPv4CidrRange | IPv6CidrRange | null {
+  const cidr = text.includes('/') ? text : `${text}/${family === 4 ? 32 : 128}`;
+  if (!/\/\d{1,3}$/.test(cidr)) return null;
+  try {
+    return family === 4 ? IPv4CidrRange.fromCidr(cidr) : IPv6CidrRange.fromCidr(cidr);
+  } catch (error) {
+    if (error instanceof Error) return null; // ip-num throws for lengths and addresses out of range
+    throw error;
+  }
 }
 
 /** True if `address` came after another of its prefix on the interface (`IFA_F_SECONDARY`): it makes no route and is never chosen as source. */
