@@ -95,7 +95,7 @@ export const cluster = defineMatch<ClusterMatch>({
     `the hash of the connection's source falls ${data.invert ? 'not ' : ''}to the nodes ${hex8(data.nodeMask)} of ${data.totalNodes}`,
   // `xt_cluster_mt` (net/netfilter/xt_cluster.c)
   compile({ totalNodes, nodeMask, hashSeed, invert }, { family }) {
-    const words = new Uint32Array(4);
+    const words = new Uint32Array(1);
     return (packet) => {
       const first = packet.dst[0]! >>> 24;
       const multicast = family === 4 ? first >> 4 === 0xe : first === 0xff;
@@ -108,8 +108,9 @@ export const cluster = defineMatch<ClusterMatch>({
       if (family === 4) {
         hash = jhash1word(swapBytes(source[0]), hashSeed);
       } else {
-        for (let i = 0; i < 4; i++) words[i] = swapBytes(source[i as 0 | 1 | 2 | 3]);
-        hash = jhash2(words, 4, hashSeed);
+        // The kernel counts an address as NF_CT_TUPLE_L3SIZE / 4 words, which is one: only the first counts (measured).
+        words[0] = swapBytes(source[0]);
+        hash = jhash2(words, 1, hashSeed);
       }
       return ((nodeMask & (1 << reciprocalScale(hash, totalNodes))) !== 0) !== invert;
     };

@@ -135,41 +135,45 @@ function countConnection(
   const tuple = own === null ? conntrack.tupleOf(packet) : own.tuple(Direction.original);
   if (tuple === null) return 0;
   const connection = own ?? conntrack.find(tuple, zone);
-  const list = listOf(lists, now);
-  if (list.tuples.length === 0) {
-    list.tuples.push({ tuple, zone });
-    list.lastCollection = now;
-    list.lastCount = 0;
+  const bucket = bucketOf(lists);
+  const list = listIn(bucket);
+  if (list === null) {
+    bucket.push({ key: [...key], tuples: [{ tuple, zone }], lastCollection: now, lastCount: 0 });
     return 1;
   }
-  const confirmed = connection !== null && (connection.status & Status.confirmed) !== 0;
-  const collectNow = confirmed || list.lastCollection !== now || list.tuples.length - list.lastCount >= MAX_COLLECT;
-  if (collectNow && collect(list, conntrack, now, tuple, zone)) {
-    // One under way that is known may be closed by now, and then is none of those counted.
-    if (confirmed && list.lastCollection !== now) collect(list, conntrack, now, null, zone);
+  const justCollected = list.lastCollection === now && list.tuples.length - list.lastCount < MAX_COLLECT;
+  const status = connection?.status ?? 0;
+  if ((status & Status.confirmed) !== 0 && (status & Status.assured) !== 0) {
+    // A connection that is fully there is only counted, not added; closed by now, it is none of those counted.
+    if (list.tuples.length > 0 && !justCollected) collect(list, conntrack, now, null, zone);
     return list.tuples.length;
   }
-  list.tuples.push({ tuple, zone });
+  const known =
+    (status & Status.confirmed) !== 0 || !justCollected ? collect(list, conntrack, now, tuple, zone) : false;
+  if (!known) list.tuples.push({ tuple, zone });
   return list.tuples.length;
 }
 
-/** The list for what stands in `key`; a new one is empty. */
-function listOf(lists: Map<number, CountList[]>, now: number): CountList {
+/** The lists among which is that of `key`. */
+function bucketOf(lists: Map<number, CountList[]>): CountList[] {
   const hash = jhash2(key, key.length, 0);
   let bucket = lists.get(hash);
   if (bucket === undefined) {
     bucket = [];
     lists.set(hash, bucket);
   }
+  return bucket;
+}
+
+/** The list of `key`, which may be empty by now. */
+function listIn(bucket: readonly CountList[]): CountList | null {
   for (let i = 0; i < bucket.length; i++) {
     const list = bucket[i]!;
     let j = 0;
     while (j < key.length && list.key[j] === key[j]) j++;
     if (j === key.length) return list;
   }
-  const list: CountList = { key: [...key], tuples: [], lastCollection: now, lastCount: 0 };
-  bucket.push(list);
-  return list;
+  return null;
 }
 
 /** Drops connections that are gone or closed; true, at once, when `wanted` is found among the rest. */
