@@ -46,7 +46,10 @@ export interface TableProgram {
   /** Verdict, or slot to jump to, as the action needs it. */
   readonly argument: Float64Array;
   /** null for the slot that ends a chain. */
-  readonly rules: readonly (CompiledRule | null)[];
+  readonly specs: readonly (RuleSpec | null)[];
+  /** The rule of a slot as functions; null for the slot that ends a chain. Most are made when they are first asked for. */
+  rule(slot: number): CompiledRule | null;
+  readonly extensions: ExtensionLookup;
   readonly chainOf: readonly string[];
   /** From 1; 0 for the slot that ends a chain. */
   readonly numberOf: Int32Array;
@@ -93,31 +96,40 @@ export function compileTable(
 
   const action = new Uint8Array(size);
   const argument = new Float64Array(size);
+  const specs: (RuleSpec | null)[] = [];
   const rules: (CompiledRule | null)[] = [];
   const chainOf: string[] = [];
   const numberOf = new Int32Array(size);
+  const compileSlot = (at: number): CompiledRule => {
+    const spec = specs[at]!;
+    const chain = chainOf[at]!;
+    const number = numberOf[at]!;
+    return compileRule(spec, extensions, {
+      family,
+      table: table.name,
+      chain,
+      rule: number,
+      variant,
+      machine,
+      protocol: spec.protocol,
+      protocolInvert: spec.protocolInvert,
+      ruleState: (name, make) => ruleState(`${family} ${table.name} ${chain} ${number} ${name}`, make),
+    });
+  };
   for (const chain of table.chains) {
     chain.rules.forEach(({ spec }, index) => {
-      const at = rules.length;
-      const environment: RuleEnvironment = {
-        family,
-        table: table.name,
-        chain: chain.name,
-        rule: index + 1,
-        variant,
-        machine,
-        protocol: spec.protocol,
-        protocolInvert: spec.protocolInvert,
-        ruleState: (name, make) => ruleState(`${family} ${table.name} ${chain.name} ${index + 1} ${name}`, make),
-      };
-      rules.push(compileRule(spec, extensions, environment));
-      [action[at], argument[at]] = actionOf(spec, starts);
+      const at = specs.length;
+      specs.push(spec);
       chainOf.push(chain.name);
       numberOf[at] = index + 1;
+      action[at] = actionOf(spec);
+      argument[at] = argumentOf(spec, starts);
+      rules.push(canWait(spec, extensions) ? null : compileSlot(at));
     });
-    const end = rules.length;
+    const end = specs.length;
     action[end] = chain.policy === null ? Action.chainEnd : Action.policy;
     argument[end] = policyVerdict(chain);
+    specs.push(null);
     rules.push(null);
     chainOf.push(chain.name);
   }
@@ -129,7 +141,15 @@ export function compileTable(
     entry,
     action,
     argument,
-    rules,
+    specs,
+    rule(slot) {
+      const made = rules[slot]!;
+      if (made !== null || specs[slot] === null) return made;
+      const compiled = compileSlot(slot);
+      rules[slot] = compiled;
+      return compiled;
+    },
+    extensions,
     chainOf,
     numberOf,
     packets: new Float64Array(size),
@@ -164,22 +184,57 @@ function slotted(environment: RuleEnvironment, place: string): RuleEnvironment {
   };
 }
 
-function actionOf(spec: RuleSpec, starts: ReadonlyMap<string, number>): [Action, number] {
-  const { target } = spec;
+function actionOf({ target }: RuleSpec): Action {
   switch (target.kind) {
     case 'none':
-      return [Action.next, 0];
+      return Action.next;
     case 'verdict':
-      if (target.verdict === 'RETURN') return [Action.return, 0];
-      if (target.verdict === 'QUEUE') return [Action.verdict, queueVerdict(0, false)];
-      return [Action.verdict, target.verdict === 'ACCEPT' ? Verdict.accept : Verdict.drop];
+      return target.verdict === 'RETURN' ? Action.return : Action.verdict;
     case 'jump':
-    case 'goto': {
-      const start = starts.get(target.chain);
-      if (start === undefined) throw new Error(`chain ${target.chain} is not known`);
-      return [target.kind === 'jump' ? Action.jump : Action.goto, start];
-    }
+      return Action.jump;
+    case 'goto':
+      return Action.goto;
     case 'extension':
-      return [Action.target, 0];
+      return Action.target;
   }
+}
+
+function argumentOf({ target }: RuleSpec, starts: ReadonlyMap<string, number>): number {
+  if (target.kind === 'verdict') {
+    if (target.verdict === 'QUEUE') return queueVerdict(0, false);
+    return target.verdict === 'DROP' ? Verdict.drop : Verdict.accept;
+  }
+  if (target.kind !== 'jump' && target.kind !== 'goto') return 0;
+  const start = starts.get(target.chain);
+  if (start === undefined) throw new Error(`chain ${target.chain} is not known`);
+  return start;
+}
+
+/** Targets that keep no state and make nothing when they are compiled. */
+const STATELESS_TARGETS = new Set([
+  'CONNMARK',
+  'DNAT',
+  'LOG',
+  'MARK',
+  'MASQUERADE',
+  'NETMAP',
+  'REDIRECT',
+  'REJECT',
+  'SNAT',
+]);
+
+/** Whether it makes no difference when a rule is compiled: of most rules of a large set no packet ever comes to the tests behind the header. */
+function canWait({ matches, target }: RuleSpec, extensions: ExtensionLookup): boolean {
+  for (const { name, data } of matches) {
+    const extension = extensions.match(name);
+    if (extension === undefined || !isPure(extension, data)) return false;
+  }
+  return (
+    target.kind !== 'extension' || (STATELESS_TARGETS.has(target.name) && extensions.target(target.name) !== undefined)
+  );
+}
+
+/** Whether a use of the match depends on the packet alone. */
+export function isPure(extension: MatchExtension, data: unknown): boolean {
+  return typeof extension.pure === 'function' ? extension.pure(data) : extension.pure === true;
 }

@@ -47,7 +47,7 @@ export class ReferenceEvaluator implements TableEvaluator {
     packet.hotdrop = false;
     let slot = entry;
     for (;;) {
-      const rule = program.rules[slot]!;
+      const rule = program.rule(slot);
       const chain = program.chainOf[slot]!;
       const number = program.numberOf[slot]!;
       if (rule !== null) {
@@ -142,17 +142,17 @@ function failedMatch(
  */
 function traceComment(program: TableProgram, slot: number): string {
   const chain = program.chainOf[slot]!;
-  const rule = program.rules[slot]!;
+  const spec = program.specs[slot]!;
   const previous = slot > 0 && program.chainOf[slot - 1] === chain ? program.numberOf[slot - 1]! : 0;
-  const number = rule === null ? previous + 1 : program.numberOf[slot]!;
-  const ends = rule === null || (rule.spec.target.kind === 'verdict' && isUnconditional(rule.spec));
+  const number = spec === null ? previous + 1 : program.numberOf[slot]!;
+  const ends = spec === null || (spec.target.kind === 'verdict' && isUnconditional(spec));
   const what = ends ? (isBaseChain(program, slot) ? 'policy' : 'return') : 'rule';
   return `${program.name}:${chain}:${what}:${number}`;
 }
 
 function isBaseChain(program: TableProgram, slot: number): boolean {
   let end = slot;
-  while (program.rules[end] !== null) end++;
+  while (program.specs[end] !== null) end++;
   return program.action[end] === Action.policy;
 }
 

@@ -2,6 +2,8 @@ import type { Device } from '../host/device.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import type { AddressMatch } from '../ruleset/rule.ts';
+import { buildClassifier } from './classify/build.ts';
+import { type Classifier, isPlain } from './classify/classifier.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import type { HookState } from './hooks.ts';
 import { Action, interfaceTable, type TableProgram } from './program.ts';
@@ -19,7 +21,13 @@ const Part = {
   protocolInvert: 128,
   fragment: 256,
   notFragment: 512,
+  /** There are matches behind the header. */
+  matches: 1024,
+  header: 1023,
 } as const;
+
+/** Chains of that many rules have a classifier; shorter ones are walked. */
+const CLASSIFIED_FROM = 16;
 
 /** Most jumps under way at once; nested runs (answers made inside a target) share it. */
 const STACK_SIZE = 4096;
@@ -40,6 +48,13 @@ export class ProgramEvaluator implements TableEvaluator {
   readonly #out: (Uint8Array | null)[] = [];
   /** By hook: slot of the policy of its base chain. */
   readonly #policy: Int32Array;
+  /** By slot: number of its chain. */
+  readonly #chainOf: Int32Array;
+  /** By chain: its first slot, and that of the one behind it. */
+  readonly #starts: number[] = [0];
+  /** By chain, made when the first packet comes in; null for short ones. */
+  readonly #classifiers: (Classifier | null | undefined)[] = [];
+  readonly #devices: readonly Device[];
   readonly #stack = new Int32Array(STACK_SIZE);
   #depth = 0;
 
@@ -55,6 +70,15 @@ export class ProgramEvaluator implements TableEvaluator {
     this.#destinationMask = new Uint32Array(size * width);
     this.#protocol = new Uint8Array(size);
     this.#policy = program.entry.map((entry) => (entry < 0 ? -1 : program.action.indexOf(Action.policy, entry)));
+    this.#devices = devices;
+    this.#chainOf = new Int32Array(size);
+    for (let slot = 0; slot < size; slot++) {
+      this.#chainOf[slot] = this.#starts.length - 1;
+      if (program.specs[slot] !== null) continue;
+      const rules = slot - this.#starts.at(-1)!;
+      this.#classifiers.push(rules < CLASSIFIED_FROM ? null : undefined);
+      this.#starts.push(slot + 1);
+    }
     const tables = new Map<string, Uint8Array>();
     const tableOf = (test: { name: string; invert: boolean }): Uint8Array => {
       const key = `${test.invert} ${test.name}`;
@@ -66,10 +90,10 @@ export class ProgramEvaluator implements TableEvaluator {
       return table;
     };
     for (let slot = 0; slot < size; slot++) {
-      const spec = program.rules[slot]?.spec;
+      const spec = program.specs[slot]!;
       this.#in.push(spec?.inInterface ? tableOf(spec.inInterface) : null);
       this.#out.push(spec?.outInterface ? tableOf(spec.outInterface) : null);
-      if (spec === undefined) continue;
+      if (spec === null) continue;
       let parts = 0;
       if (spec.source !== null) {
         parts |= Part.source | (spec.source.invert ? Part.sourceInvert : 0);
@@ -86,6 +110,7 @@ export class ProgramEvaluator implements TableEvaluator {
         this.#protocol[slot] = spec.protocol;
       }
       if (spec.fragment !== null) parts |= spec.fragment ? Part.fragment : Part.notFragment;
+      if (spec.matches.length > 0) parts |= Part.matches;
       this.#parts[slot] = parts;
     }
   }
@@ -100,39 +125,28 @@ export class ProgramEvaluator implements TableEvaluator {
   run(packet: Packet, at: HookState): VerdictCode {
     const program = this.#program;
     const { action, argument, packets, bytes } = program;
+    const parts = this.#parts;
     const base = this.#depth;
     const policy = this.#policy[at.hook]!;
+    const plain = isPlain(packet);
     let slot = program.entry[at.hook]!;
     if (slot < 0) return Verdict.accept;
     packet.hotdrop = false;
+    /** Gives the candidates of the chain the packet is in; null where it meets all its rules. */
+    let classifier = plain ? this.#classifierAt(slot) : null;
+    if (classifier !== null) slot = classifier.seek(packet, at, slot);
     for (;;) {
-      if (this.#parts[slot] !== 0 && !this.#headerFits(slot, packet, at)) {
+      if (parts[slot] !== 0 && !this.#fits(slot, packet, at)) {
         if (packet.hotdrop) return this.#finish(slot, base, Verdict.drop);
-        slot++;
+        slot = classifier === null ? slot + 1 : classifier.next(packet, at, slot);
         continue;
-      }
-      const rule = program.rules[slot]!;
-      if (rule !== null && rule.matches.length > 0) {
-        const { matches } = rule;
-        let fits = true;
-        for (let i = 0; i < matches.length; i++) {
-          if (!matches[i]!(packet, at)) {
-            fits = false;
-            break;
-          }
-        }
-        if (packet.hotdrop) return this.#finish(slot, base, Verdict.drop);
-        if (!fits) {
-          slot++;
-          continue;
-        }
       }
       packets[slot]! += 1;
       bytes[slot]! += packet.bytes.length;
       switch (action[slot]) {
         case Action.next:
-          slot++;
-          break;
+          slot = classifier === null ? slot + 1 : classifier.next(packet, at, slot);
+          continue;
         case Action.verdict:
         case Action.policy:
           return this.#finish(slot, base, argument[slot]!);
@@ -148,7 +162,7 @@ export class ProgramEvaluator implements TableEvaluator {
           slot = argument[slot]!;
           break;
         default: {
-          const verdict = rule!.target!(packet, at);
+          const verdict = program.rule(slot)!.target!(packet, at);
           if (verdict === Verdict.next) {
             slot++;
           } else if (verdict === Verdict.return) {
@@ -158,7 +172,30 @@ export class ProgramEvaluator implements TableEvaluator {
           }
         }
       }
+      // Another chain, or the target may have changed the packet or sent another one through here.
+      classifier = plain ? this.#classifierAt(slot) : null;
+      if (classifier !== null) slot = classifier.seek(packet, at, slot);
     }
+  }
+
+  #classifierAt(slot: number): Classifier | null {
+    const chain = this.#chainOf[slot]!;
+    const known = this.#classifiers[chain];
+    if (known !== undefined) return known;
+    const end = this.#starts[chain + 1]! - 1;
+    const made = buildClassifier(this.#program, this.#starts[chain]!, end, this.#devices);
+    this.#classifiers[chain] = made;
+    return made;
+  }
+
+  /** Whether all tests of the rule hold. Not so either where a test has set `hotdrop`. */
+  #fits(slot: number, packet: Packet, at: HookState): boolean {
+    const parts = this.#parts[slot]!;
+    if (parts & Part.header && !this.#headerFits(slot, packet, at)) return false;
+    if (!(parts & Part.matches)) return true;
+    const { matches } = this.#program.rule(slot)!;
+    for (let i = 0; i < matches.length; i++) if (!matches[i]!(packet, at)) return false;
+    return !packet.hotdrop;
   }
 
   #finish(slot: number, base: number, verdict: VerdictCode): VerdictCode {

@@ -220,6 +220,11 @@ interface ExtensionDeclaration<Data> {
   unknown?(data: Data): string | null;
 }
 
+/** A test of one field of a packet. Ports are those of TCP and UDP; ranges include both ends. */
+export type FieldTest =
+  | { field: 'source-port' | 'destination-port'; ranges: readonly (readonly [number, number])[] }
+  | { field: 'mark'; value: number; mask: number };
+
 export interface MatchDeclaration<Data> extends ExtensionDeclaration<Data> {
   /** What it does to a packet. Called once per rule; the function it returns is the hot path. */
   compile(data: Data, environment: RuleEnvironment): MatchFunction;
@@ -228,6 +233,12 @@ export interface MatchDeclaration<Data> extends ExtensionDeclaration<Data> {
    * so that the classifier may test rules out of order.
    */
   pure?: boolean | ((data: Data) => boolean);
+  /**
+   * Tests that a packet must pass, each of them, for a pure match to hold; `compile` may ask for more. The classifier files rules under them.
+   * null or absent: nothing is known. With a list, the match must not set `hotdrop` for a packet that is no later fragment and
+   * has its whole TCP or UDP header.
+   */
+  fields?(data: Data): readonly FieldTest[] | null;
 }
 
 export interface TargetDeclaration<Data> extends ExtensionDeclaration<Data> {

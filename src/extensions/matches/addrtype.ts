@@ -148,6 +148,7 @@ export const addrtype = defineMatch<AddrtypeMatch>({
     return parts.join(' and ');
   },
   pure: true,
+  fields: () => [],
   compile(data, { family, machine: { host } }) {
     const { invertSource, invertDestination, limitIn, limitOut } = data;
     const source = data.source ? typesOf(data.source) : null;

@@ -25,5 +25,6 @@ export const comment = defineMatch<CommentMatch>({
   help: () => HELP,
   explain: (data) => `always (comment: ${data.comment})`,
   pure: true,
+  fields: () => [],
   compile: () => () => true,
 });

@@ -27,6 +27,7 @@ export const connmark = defineMatch<ConnmarkMatch>({
   help: () => HELP,
   explain: (data) => `the connection's mark is ${data.invert ? 'not ' : ''}${maskedValue(data.mark, data.mask).trim()}`,
   pure: true,
+  fields: () => [],
   compile({ mark, mask, invert }) {
     return (packet) => {
       const { connection } = packet;

@@ -295,6 +295,7 @@ export const conntrack = defineMatch<ConntrackMatch>({
   help: () => HELP,
   explain,
   pure: ({ match }) => (match & Part.expires) === 0,
+  fields: () => [],
   compile: (data, environment) => compile(data, environment.machine),
 });
 
@@ -322,5 +323,6 @@ export const state = defineMatch<ConntrackMatch>({
   help: () => STATE_HELP,
   explain,
   pure: true,
+  fields: () => [],
   compile: (data, environment) => compile(data, environment.machine),
 });

@@ -27,6 +27,7 @@ export const mark = defineMatch<MarkMatch>({
   help: () => HELP,
   explain: (data) => `the packet's mark is ${data.invert ? 'not ' : ''}${maskedValue(data.mark, data.mask).trim()}`,
   pure: true,
+  fields: ({ mark, mask, invert }) => (invert ? [] : [{ field: 'mark', value: mark, mask }]),
   compile({ mark, mask, invert }) {
     return (packet) => ((packet.mark & mask) >>> 0 === mark) !== invert;
   },

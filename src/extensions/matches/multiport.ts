@@ -97,6 +97,10 @@ export const multiport = defineMatch<MultiportMatch>({
   explain: (data) =>
     `the ${data.side === 'either' ? 'source or destination' : data.side} port is ${data.invert ? 'none' : 'one'} of ${listText(data, String)}`,
   pure: true,
+  fields: ({ side, ports, invert }) =>
+    invert || side === 'either'
+      ? []
+      : [{ field: side === 'source' ? 'source-port' : 'destination-port', ranges: ports }],
   // `multiport_mt` (net/netfilter/xt_multiport.c)
   compile({ side, ports, invert }) {
     const testSource = side !== 'destination';

@@ -108,6 +108,7 @@ export const physdev = defineMatch<PhysdevMatch>({
     return parts.join(' and ');
   },
   pure: true,
+  fields: () => [],
   // `physdev_mt` (net/netfilter/xt_physdev.c)
   compile(data) {
     const withoutBridge =

@@ -46,6 +46,7 @@ export const pkttype = defineMatch<PkttypeMatch>({
   help: () => HELP,
   explain: (data) => `on the link the packet is ${data.invert ? 'not ' : ''}${nameOf(data.type)}`,
   pure: true,
+  fields: () => [],
   // `pkttype_mt` (net/netfilter/xt_pkttype.c): what the machine loops back to itself counts as multicast or broadcast.
   compile({ type, invert }, { family }) {
     return (packet) => {

@@ -2,7 +2,7 @@ import { readUint16 } from '../../packet/bytes.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { parseUnsigned } from '../../syntax/numbers.ts';
-import { defineMatch, type MatchFunction, type ParseContext, UsageError } from '../contract.ts';
+import { defineMatch, type FieldTest, type MatchFunction, type ParseContext, UsageError } from '../contract.ts';
 import { explainPorts, listPorts, parsePort, portText, savePorts } from '../ports.ts';
 
 /** `struct xt_tcp`. */
@@ -208,9 +208,23 @@ export const tcp = defineMatch<TcpMatch>({
     return parts.length > 0 ? `the TCP segment ${parts.join(' and ')}` : 'the packet is TCP with a whole header';
   },
   pure: true,
+  // A TCP option may be cut off: hotdrop.
+  fields: (data) => (data.option === 0 ? portTests(data) : null),
   compile: (data, environment) =>
     environment.variant === 'nft' && tcpIsNative(data) ? compileNative(data) : compileMatch(data),
 });
+
+/** The port tests of a use that is not inverted, for the classifier. */
+export function portTests(
+  data: Pick<TcpMatch, 'sourcePorts' | 'destinationPorts' | 'invertSource' | 'invertDestination'>,
+): FieldTest[] {
+  const tests: FieldTest[] = [];
+  if (!data.invertSource && !isAnyPort(data.sourcePorts))
+    tests.push({ field: 'source-port', ranges: [data.sourcePorts] });
+  if (!data.invertDestination && !isAnyPort(data.destinationPorts))
+    tests.push({ field: 'destination-port', ranges: [data.destinationPorts] });
+  return tests;
+}
 
 function hex2(value: number): string {
   return value.toString(16).toUpperCase().padStart(2, '0');

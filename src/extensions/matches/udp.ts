@@ -2,7 +2,7 @@ import { readUint16 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch, UsageError } from '../contract.ts';
 import { explainPorts, listPorts, portText, savePorts } from '../ports.ts';
-import { compileNativePorts, isAnyPort } from './tcp.ts';
+import { compileNativePorts, isAnyPort, portTests } from './tcp.ts';
 
 /** `struct xt_udp`. */
 export interface UdpMatch {
@@ -84,6 +84,7 @@ export const udp = defineMatch<UdpMatch>({
     return parts.length > 0 ? `the UDP packet ${parts.join(' and ')}` : 'the packet is UDP with a whole header';
   },
   pure: true,
+  fields: portTests,
   compile(data, environment) {
     if (environment.variant === 'nft' && udpIsNative(data)) return compileNativePorts(data);
     const [sourceMin, sourceMax] = data.sourcePorts;
