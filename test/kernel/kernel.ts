@@ -186,7 +186,7 @@ async function play(
   peers: string[],
   wireSource: string,
 ): Promise<{ sent: SentPacket[]; outputs: Outcome['outputs'] }> {
-  const child = spawn(wire(wireSource), [ROUTER, PEERS, '2500', ...peers.map((name) => `p-${name}`)], {
+  const child = spawn(wire(wireSource), [ROUTER, PEERS, settle(scenario), ...peers.map((name) => `p-${name}`)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -225,6 +225,14 @@ async function play(
     await new Promise((resolve) => child.once('close', resolve));
   }
   return { sent, outputs };
+}
+
+/**
+ * Microseconds without news after which a packet is done. connlimit looks for closed connections once in a tick (4 ms where
+ * CONFIG_HZ is 250): each packet comes in a tick of its own.
+ */
+function settle(scenario: Scenario): string {
+  return /connlimit/.test(scenario.rulesV4 + scenario.rulesV6) ? '5000' : '2500';
 }
 
 type Concrete = Omit<SentPacket, 'time'>;

@@ -5,15 +5,15 @@ import { parseArgs } from 'node:util';
 import { compare, counters, type Difference } from './compare.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
 import { kernelUnavailable, runKernel } from './kernel.ts';
-import type { Outcome as KernelOutcome, Scenario, SentPacket } from './scenario.ts';
+import type { Outcome as KernelOutcome, RecordedCase, Scenario, SentPacket } from './scenario.ts';
 import { shrink } from './shrink.ts';
 import { runSimulation } from './simulate.ts';
 
 const HELP = `Plays generated scenarios in the real kernel and in iptsim and compares all packets, counters, sets and conntrack entries.
 
-  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--no-shrink] [--keep DIR] [FILE...]
+  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--no-shrink] [--keep DIR] [--record DIR] [FILE...]
 
-FILE is a scenario kept earlier with --keep. Profiles: ${Object.keys(PROFILES).join(' ')}
+FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
 `;
 
 const { values, positionals } = parseArgs({
@@ -25,6 +25,7 @@ const { values, positionals } = parseArgs({
     variant: { type: 'string', default: 'legacy' },
     'no-shrink': { type: 'boolean', default: false },
     keep: { type: 'string' },
+    record: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -108,7 +109,7 @@ async function main(): Promise<number> {
     const scenario = scenarios?.[i] ?? generate(profiles[i % profiles.length], first + i);
     const total = totals.get(scenario.profile) ?? { good: 0, unsteady: 0, all: 0, packets: 0 };
     totals.set(scenario.profile, total);
-    let result: Pick<Awaited<ReturnType<typeof differences>>, 'found' | 'matched' | 'packets' | 'unsteady'>;
+    let result: Omit<Awaited<ReturnType<typeof differences>>, 'sent' | 'outcome'> & Partial<Played>;
     try {
       result = await differences(scenario);
     } catch (error) {
@@ -121,6 +122,8 @@ async function main(): Promise<number> {
       }
       result = { found: [{ what: 'packet', packet: -1, text }], matched: new Map(), packets: 0, unsteady: false };
     }
+    if (values.record !== undefined && result.found.length === 0 && result.outcome !== undefined)
+      record(values.record, { variant, scenario, sent: result.sent ?? [], outcome: result.outcome });
     total.all++;
     total.packets += result.packets;
     for (const [name, [yes, no]] of result.matched) {
@@ -155,6 +158,12 @@ async function main(): Promise<number> {
   const passed = [...totals.values()].reduce((sum, { good }) => sum + good, 0);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   return failed === 0 ? 0 : 1;
+}
+
+function record(folder: string, recorded: RecordedCase): void {
+  mkdirSync(folder, { recursive: true });
+  const name = `${recorded.scenario.name}${recorded.variant === 'nft' ? '-nft' : ''}.json`;
+  writeFileSync(path.join(folder, name), `${JSON.stringify(recorded)}\n`);
 }
 
 async function report(scenario: Scenario, found: Difference[]): Promise<void> {

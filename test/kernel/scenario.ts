@@ -62,3 +62,11 @@ export interface Outcome {
   ipset: string;
   conntrack: string;
 }
+
+/** A scenario and what the kernel did, kept for machines on which it cannot be asked. */
+export interface RecordedCase {
+  variant: 'legacy' | 'nft';
+  scenario: Scenario;
+  sent: SentPacket[];
+  outcome: Outcome;
+}
