@@ -160,3 +160,15 @@ export function compare(sent: SentPacket[], kernel: Outcome, simulated: Outcome)
   found.push(...lack(setLines(kernel.ipset), setLines(simulated.ipset), 'ipset'));
   return found;
 }
+
+/** Only where packets went: for rules that choose at random. */
+export function compareWays(sent: SentPacket[], kernel: Outcome, simulated: Outcome): Difference[] {
+  const ways = (outs: { dev: string }[] | undefined): string =>
+    (outs ?? []).map(({ dev }) => dev).join(' ') || 'nowhere';
+  return sent.flatMap((packet, n) => {
+    const [want, have] = [ways(kernel.outputs[n]), ways(simulated.outputs[n])];
+    if (want === have) return [];
+    const text = `packet ${n + 1} on ${packet.dev} ${packet.hex}\n    kernel: ${want}\n    iptsim: ${have}`;
+    return [{ what: 'packet' as const, packet: n, text }];
+  });
+}

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { compare, counters, type Difference } from './compare.ts';
+import { compare, compareWays, counters, type Difference } from './compare.ts';
+import { fixtureScenarios } from './fixtures.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
 import { kernelUnavailable, runKernel } from './kernel.ts';
 import type { Outcome as KernelOutcome, RecordedCase, Scenario, SentPacket } from './scenario.ts';
@@ -11,9 +12,9 @@ import { runSimulation } from './simulate.ts';
 
 const HELP = `Plays generated scenarios in the real kernel and in iptsim and compares all packets, counters, sets and conntrack entries.
 
-  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--no-shrink] [--keep DIR] [--record DIR] [FILE...]
+  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [FILE...]
 
-FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
+--fixtures plays the packets of the expectations under fixtures/. FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
 `;
 
 const { values, positionals } = parseArgs({
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
     'no-shrink': { type: 'boolean', default: false },
     keep: { type: 'string' },
     record: { type: 'string' },
+    fixtures: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -48,7 +50,10 @@ async function play(scenario: Scenario): Promise<Played> {
   try {
     const { outcome: simulated } = await runSimulation(scenario, sent, folder, variant);
     return {
-      found: compare(sent, outcome, simulated),
+      found:
+        scenario.profile === 'fixtures-by-chance'
+          ? compareWays(sent, outcome, simulated)
+          : compare(sent, outcome, simulated),
       matched: usage(outcome.saveV4 + outcome.saveV6),
       packets: sent.length,
       sent,
@@ -98,8 +103,11 @@ async function main(): Promise<number> {
     process.stderr.write(`no profile ${unknown}; there are: ${Object.keys(PROFILES).join(' ')}\n`);
     return 2;
   }
-  const scenarios =
-    positionals.length > 0 ? positionals.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Scenario) : null;
+  const scenarios = values.fixtures
+    ? fixtureScenarios(root)
+    : positionals.length > 0
+      ? positionals.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Scenario)
+      : null;
   const count = scenarios?.length ?? Number(values.count);
   const totals = new Map<string, { good: number; unsteady: number; all: number; packets: number }>();
   const reached = new Map<string, [number, number]>();
