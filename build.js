@@ -11,8 +11,10 @@ const common = {
   logLevel: 'warning',
 };
 
-/** Entries under src/cli/entries: `iptables` (the whole family), `ipset`, `conntrack`, `main` (iptsim's own commands). */
-const entries = ['iptables', 'ipset', 'conntrack', 'main'].filter((name) => existsSync(`src/cli/entries/${name}.ts`));
+/** Entries under src/cli/entries: `iptables` (the whole family), `ipset`, `conntrack`, `run` (`run` and `shims`), `main` (iptsim's other commands). */
+const entries = ['iptables', 'ipset', 'conntrack', 'run', 'main'].filter((name) =>
+  existsSync(`src/cli/entries/${name}.ts`),
+);
 
 const fast = process.argv.includes('--fast');
 if (!fast) rmSync('dist', { recursive: true, force: true });

@@ -16,6 +16,8 @@ if (!/^(ip6?tables|ipset$|conntrack$)/.test(called)) {
     i += args[i] === '--dir' ? 2 : 1;
   }
   name = args[i] ?? '';
+  // `iptsim help run` is answered where `run` is.
+  if (name === 'help' && /^(run|shims)$/.test(args[i + 1] ?? '')) name = args[i + 1];
 }
 const own = ['-h', '--help', '-V', '--version'];
 const entry =
@@ -23,7 +25,9 @@ const entry =
     ? 'iptables'
     : name === 'ipset' || name === 'conntrack'
       ? name
-      : 'main';
+      : name === 'run' || name === 'shims'
+        ? 'run'
+        : 'main';
 const file = path.join(__dirname, '..', 'dist', `${entry}.cjs`);
 let cachedData;
 try {

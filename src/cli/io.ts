@@ -6,6 +6,11 @@ export interface Io {
   err(text: string): void;
   /** All of standard input, bytes decoded as latin1 so that none is lost (`Buffer.from(text, 'latin1')` gives them back). */
   readStdin(): string;
+  /**
+   * Called before a file that an argument names is opened, with nothing changed yet. A process that works for others and
+   * does not see their files throws here, and its caller runs the command itself.
+   */
+  openingFile?(path: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;

@@ -2,11 +2,11 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { nearest } from '../packet/notation/error.ts';
 import type { Command, Io } from './io.ts';
 
-/** One of iptsim's own commands; its code is loaded when it is called. */
+/** One of iptsim's own commands; its code is loaded when it is called, or null for those that another entry serves. */
 interface OwnCommand {
   name: string;
   summary: string;
-  load(): Promise<Command>;
+  load: (() => Promise<Command>) | null;
 }
 
 const COMMANDS: readonly OwnCommand[] = [
@@ -29,6 +29,16 @@ const COMMANDS: readonly OwnCommand[] = [
     name: 'fmt',
     summary: 'print a file of rules in its canonical form',
     load: async () => (await import('./commands/fmt.ts')).fmt,
+  },
+  {
+    name: 'run',
+    summary: 'run a command that finds iptsim where it expects iptables',
+    load: null,
+  },
+  {
+    name: 'shims',
+    summary: 'write links to iptsim under all names of the emulated tools',
+    load: null,
   },
   {
     name: 'help',
@@ -55,7 +65,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     return main([rest[0]!, '--help'], io);
   }
   const command = COMMANDS.find((candidate) => candidate.name === name);
-  if (command === undefined) {
+  if (command === undefined || command.load === null) {
     const near = nearest(name, [...COMMANDS.map((candidate) => candidate.name), ...KNOWN_ELSEWHERE]);
     io.err(
       `iptsim: unknown command "${name}"${near === null ? '' : `: did you mean ${near}?`}\nTry \`iptsim --help'.\n`,

@@ -57,6 +57,7 @@ function parse(args: readonly string[]): Request {
 
 /** `-R`: each line of the file is a command that changes the table. */
 async function loadFile(file: string, io: Io): Promise<number> {
+  io.openingFile?.(file);
   let text: string;
   try {
     text = readFileSync(file === '-' ? 0 : file, 'latin1');

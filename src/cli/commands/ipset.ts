@@ -105,8 +105,12 @@ export const ipset: Command = (_name, args, io) => {
       out: io.out,
       err: io.err,
       readStdin: io.readStdin,
-      readFile: readTextFile,
+      readFile(path) {
+        io.openingFile?.(path);
+        return readTextFile(path);
+      },
       writeFile(path, text) {
+        io.openingFile?.(path);
         try {
           writeFileSync(path, text, 'latin1');
           return null;

@@ -130,6 +130,7 @@ export function restore(name: FamilyName, called: string, args: readonly string[
     return 1;
   }
   if (rest[0] !== undefined) {
+    io.openingFile?.(rest[0]);
     try {
       input = readFileSync(Buffer.from(rest[0], 'latin1').toString('utf8'), 'latin1');
     } catch (error) {

@@ -54,6 +54,7 @@ export function save(name: FamilyName, called: string, args: readonly string[], 
         break;
       case 'f':
         file = found.argument;
+        io.openingFile?.(file as string);
         try {
           writeFileSync(file as string, '');
         } catch (error) {

@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import path from 'node:path';
+import { Command, CommanderError } from 'commander';
+import type { Command as CliCommand, Io } from '../io.ts';
+import { interfacesOf } from '../run/interfaces.ts';
+import { findIsolation, type Isolation } from '../run/namespaces.ts';
+import { companion, makeRunDirectory, type RunDirectory } from '../run/private-directory.ts';
+import { startResident } from '../run/resident.ts';
+
+const EXAMPLES = `
+Examples:
+  iptsim run -- sh -c 'iptables -A INPUT -p tcp --dport 22 -j ACCEPT; /usr/sbin/iptables -S'
+  iptsim run --dir /tmp/state -- sh -e ./firewall.sh
+  iptsim --dir /tmp/state trace 'in=eth0 tcp 198.51.100.7:40000 > 192.0.2.1:22'
+
+The command sees a network namespace of its own, with the interfaces of
+host.yaml, and the emulated tools in place of the real ones. Its exit status is
+that of iptsim run.
+`;
+
+interface RunOptions {
+  dir?: string;
+  net?: boolean;
+}
+
+/** `iptsim run [--dir D] [--net] -- COMMAND ...` */
+export const run: CliCommand = async (_name, args, io) => {
+  const command = new Command('iptsim run')
+    .usage('[--dir DIR] [--net] -- COMMAND [ARGS...]')
+    .description('Runs a command that finds iptsim where it expects iptables, ipset and conntrack.')
+    .argument('<command...>', 'the command and its arguments')
+    .option('--dir <dir>', 'state directory')
+    .option('--net', "leave it in the machine's network, with no right to change that")
+    .passThroughOptions()
+    .addHelpText('after', EXAMPLES)
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .exitOverride();
+  try {
+    command.parse(args as string[], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+  const options = command.opts<RunOptions>();
+  const state = path.resolve(options.dir ?? io.directory);
+  mkdirSync(state, { recursive: true });
+  return await runIn(state, options.net !== true, command.args, io);
+};
+
+async function runIn(state: string, ownNetwork: boolean, words: readonly string[], io: Io): Promise<number> {
+  const iptsim = realpathSync(process.argv[1]!);
+  const interfaces = ownNetwork ? interfacesOf(state) : '';
+  const directory = makeRunDirectory({ iptsim, state, passOn: ownNetwork });
+  try {
+    writeFileSync(path.join(directory.path, 'probe'), '');
+    const isolation = findIsolation(directory.path, ownNetwork);
+    sayWhatIsMissing(isolation, ownNetwork, io);
+    writeFileSync(path.join(directory.path, 'interfaces'), interfaces);
+    const resident = await startResident(directory.socket, state);
+    try {
+      return await runCommand(directory, isolation, ownNetwork, state, words, io);
+    } finally {
+      resident.close();
+    }
+  } finally {
+    directory.remove();
+  }
+}
+
+function sayWhatIsMissing({ mounts, network, reason }: Isolation, ownNetwork: boolean, io: Io): void {
+  const why = reason === '' ? '' : ` (${reason})`;
+  if (!mounts) {
+    io.err(
+      `iptsim run: no private mounts here${why}: the tools answer by PATH only; calls such as /usr/sbin/iptables reach the real ones\n`,
+    );
+  }
+  if (ownNetwork && !network) {
+    io.err("iptsim run: no network namespace of its own here: what is not simulated reaches the machine's network\n");
+  }
+}
+
+async function runCommand(
+  directory: RunDirectory,
+  isolation: Isolation,
+  ownNetwork: boolean,
+  state: string,
+  words: readonly string[],
+  io: Io,
+): Promise<number> {
+  const iptsim = realpathSync(process.argv[1]!);
+  const network = isolation.network
+    ? 'own'
+    : !ownNetwork && process.geteuid?.() === 0 && !isolation.user
+      ? 'none'
+      : 'open';
+  const enter = [
+    '/bin/sh',
+    companion(iptsim, 'enter.sh'),
+    directory.path,
+    isolation.mounts ? '1' : '0',
+    network,
+    ...words,
+  ];
+  const [program, ...rest] = isolation.flags.length > 0 ? ['unshare', ...isolation.flags, ...enter] : enter;
+  const child = spawn(program!, rest, { stdio: 'inherit', env: { ...process.env, IPTSIM_DIR: state } });
+  // The terminal sends its signals to the command too; what comes from elsewhere is passed on.
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+  const pass = (signal: NodeJS.Signals): void => {
+    if (signal === 'SIGTERM' || signal === 'SIGHUP') child.kill(signal);
+  };
+  for (const signal of signals) process.on(signal, pass);
+  try {
+    return await new Promise<number>((resolve) => {
+      child.on('error', (error) => {
+        io.err(`iptsim run: ${error.message}\n`);
+        resolve(1);
+      });
+      child.on('exit', (code, signal) => {
+        resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+      });
+    });
+  } finally {
+    for (const signal of signals) process.off(signal, pass);
+  }
+}
