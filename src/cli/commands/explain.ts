@@ -61,7 +61,8 @@ function tell(words: readonly string[], settings: RuleTextSettings, io: Io): num
 
 /** The rule's own words: without table, command and chain, counters in front. One argument with blanks is a line. */
 function ruleWords(args: readonly string[]): string[] {
-  let words = args.length === 1 && /\s/.test(args[0]!) ? splitWords(args[0]!) : [...args];
+  const given = args[0] === '--' ? args.slice(1) : args;
+  let words = given.length === 1 && /\s/.test(given[0]!) ? splitWords(given[0]!) : [...given];
   if (/^\[\d+:\d+\]$/.test(words[0] ?? '')) words = words.slice(1);
   if (words[0] === 'iptables' || words[0] === 'ip6tables') words = words.slice(1);
   if (words[0] === '-t') words = words.slice(2);
