@@ -1,8 +1,10 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from 'yaml';
 import { NotationError } from '../packet/notation/error.ts';
 import { readEntry } from '../trace/packet-list.ts';
+import { type Repeat, RepeatError, readRepeat } from '../trace/repeat.ts';
 import type { WrittenItem } from '../trace/written.ts';
 import { type Expectation, ExpectationError, readExpectation } from './expectation.ts';
+import { readSplits, type Split, SplitError } from './split.ts';
 
 /** One case: packets that set the scene, packets in question, and what is to become of them. */
 export interface Case {
@@ -11,7 +13,12 @@ export interface Case {
   before: WrittenItem[];
   /** The expectation holds for each of them; of a flow see `judge`. */
   items: WrittenItem[];
-  expectation: Expectation;
+  /** What holds for each; null where only the spread is asked for. */
+  expectation: Expectation | null;
+  /** The packet or flow is made many times, as different connections; null: once. */
+  repeat: Repeat | null;
+  /** How those connections are to be spread. */
+  splits: Split[];
   /** Goes on with the machine of the case before instead of a fresh one. */
   continued: boolean;
 }
@@ -25,14 +32,18 @@ export interface CaseFile {
   sets: string | null;
   host: string | null;
   variant: 'legacy' | 'nft' | null;
+  /** Of the random generator; null: the one of every fresh machine. */
+  seed: number | null;
+  /** Who listens on NFQUEUE, as `A[-B]=HANDLER`. */
+  queues: string[];
   cases: Case[];
 }
 
 /** A file of cases that cannot be read: `FILE:LINE: what is wrong and what would be right`. */
 export class CaseFileError extends Error {}
 
-const FILE_KEYS = ['dir', 'rules', 'rules6', 'sets', 'host', 'variant', 'cases'];
-const CASE_KEYS = ['name', 'before', 'packet', 'packets', 'flow', 'expect', 'continue'];
+const FILE_KEYS = ['dir', 'rules', 'rules6', 'sets', 'host', 'variant', 'seed', 'queues', 'cases'];
+const CASE_KEYS = ['name', 'before', 'packet', 'packets', 'flow', 'repeat', 'split', 'expect', 'continue'];
 
 const EXAMPLE = '{ name: ssh, packet: "in=eth0 tcp 192.0.2.7:40000 > 192.0.2.1:22", expect: delivered }';
 
@@ -71,6 +82,8 @@ class CaseFileReader {
       sets: this.textOf(root, 'sets'),
       host: this.textOf(root, 'host'),
       variant,
+      seed: this.seedOf(root),
+      queues: this.readQueues(root),
       cases: cases.items.map((item, index) => this.readCase(item as Node, index)),
     };
   }
@@ -88,18 +101,76 @@ class CaseFileReader {
     if (items.length === 0)
       return this.fail(this.at(node), `the case has no packet, packets or flow, as in ${EXAMPLE}`);
     const before = node.get('before', true) as Node | undefined;
+    const repeat = this.readRepeatOf(node, items);
+    const splits = this.readSplit(node, repeat);
     return {
       name: this.textOf(node, 'name') ?? `case ${index + 1}`,
       line: this.lineOf(this.at(node)),
       before: before === undefined ? [] : this.readItems(before, true),
       items,
-      expectation: this.readExpect(node),
+      expectation: this.readExpect(node, splits.length > 0),
+      repeat,
+      splits,
       continued: this.flag(node, 'continue'),
     };
   }
 
-  private readExpect(node: YAMLMap): Expectation {
+  private readRepeatOf(node: YAMLMap, items: readonly WrittenItem[]): Repeat | null {
+    const value = node.get('repeat', true) as Node | undefined;
+    if (value === undefined) return null;
+    if (items.length !== 1 || node.has('packets')) {
+      return this.fail(this.at(value), 'repeat: goes with "packet" or "flow", not with a list of packets');
+    }
+    try {
+      return readRepeat(value.toJSON());
+    } catch (error) {
+      if (!(error instanceof RepeatError)) throw error;
+      const key = isMap(value) && error.key !== null ? this.keyNode(value, error.key) : null;
+      return this.fail(this.at(key ?? value), error.message);
+    }
+  }
+
+  private readSplit(node: YAMLMap, repeat: Repeat | null): Split[] {
+    const value = node.get('split', true) as Node | undefined;
+    if (value === undefined) return [];
+    if (repeat === null) return this.fail(this.at(value), 'split: of one packet nothing is split; add "repeat"');
+    try {
+      return readSplits(value.toJSON(), repeat.times);
+    } catch (error) {
+      if (!(error instanceof SplitError)) throw error;
+      return this.fail(this.at(value), error.message);
+    }
+  }
+
+  private seedOf(root: YAMLMap): number | null {
+    const text = this.textOf(root, 'seed');
+    if (text === null) return null;
+    const seed = /^\d{1,10}$/.test(text) ? Number(text) : -1;
+    if (seed >= 0 && seed <= 0xffffffff) return seed;
+    return this.fail(
+      this.at(root.get('seed', true) as Node),
+      `seed: expected a number from 0 to 4294967295, not ${text}`,
+    );
+  }
+
+  private readQueues(root: YAMLMap): string[] {
+    const value = root.get('queues', true) as Node | undefined;
+    if (value === undefined) return [];
+    if (!isMap(value)) return this.fail(this.at(value), 'queues: a mapping like { 50-58: accept }');
+    return value.items.map((pair) => {
+      if (!isScalar(pair.key) || !isScalar(pair.value) || pair.value.value === null) {
+        return this.fail(
+          this.at(pair.key as Node),
+          'queues: queue numbers and their handler, like 50-58: ./policy.mjs',
+        );
+      }
+      return `${String(pair.key.value)}=${String(pair.value.value)}`;
+    });
+  }
+
+  private readExpect(node: YAMLMap, optional: boolean): Expectation | null {
     const value = node.get('expect', true) as Node | undefined;
+    if (value === undefined && optional) return null;
     if (value === undefined) return this.fail(this.at(node), 'the case has no "expect", e.g. expect: dropped');
     try {
       return readExpectation(value.toJSON());

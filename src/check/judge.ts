@@ -66,11 +66,11 @@ export function observe(
 
 /** One part of an expectation that does not hold. */
 export interface Failure {
-  key: keyof Expectation;
+  key: keyof Expectation | 'split';
   expected: string;
   got: string;
-  /** Number of the packet it is about. */
-  packet: number;
+  /** Number of the packet it is about; null: of all together. */
+  packet: number | null;
 }
 
 /**
@@ -130,7 +130,7 @@ function verdictText(packet: Observed): string {
   return details.length === 0 ? packet.verdict : `${packet.verdict} (${details.join('; ')})`;
 }
 
-function placeText({ table, chain, rule, ruleText }: Observed): string {
+export function placeText({ table, chain, rule, ruleText }: Observed): string {
   if (table === null) return 'no rule';
   const place = `${table}/${chain}/${rule ?? 'policy'}`;
   return ruleText === null ? place : `${place}: ${ruleText}`;
@@ -144,7 +144,7 @@ function ruleHolds(expected: ExpectedRule, packet: Observed): boolean {
 }
 
 /** An end as it may be written: with its port, and the address alone. */
-function endTexts(bytes: Uint8Array | null, side: 'source' | 'destination'): string[] {
+export function endTexts(bytes: Uint8Array | null, side: 'source' | 'destination'): string[] {
   if (bytes === null) return [];
   const packet = describePacket(bytes);
   if (packet.raw !== undefined) return [];

@@ -16,6 +16,7 @@ import { palette } from './palette.ts';
 import { capturedDevices, pcapReporter } from './pcap-output.ts';
 import { progressLine } from './progress.ts';
 import { eventsReporter, kernelLogReporter } from './views.ts';
+import { wallTimer } from './wall-timer.ts';
 
 const WIDTH = 80;
 
@@ -126,9 +127,4 @@ function reportersOf(options: TraceOptions, loaded: LoadedMachine, steps: readon
       break;
   }
   return reporters;
-}
-
-function wallTimer(milliseconds: number, callback: () => void): () => void {
-  const timer = setTimeout(callback, milliseconds);
-  return () => clearTimeout(timer);
 }
