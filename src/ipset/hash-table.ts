@@ -1,9 +1,9 @@
+import { jhash2 } from '../packet/jhash.ts';
 import type { ElementLayout, ElementPrefixes } from './element-layout.ts';
 import type { CreateOptions } from './entry.ts';
 import { SetError } from './errors.ts';
 import type { ElementExtensions, PacketTest, SetClock } from './extensions.ts';
 import { ExtensionStore } from './extensions.ts';
-import { jhash2 } from './jhash.ts';
 import { PrefixLengths } from './prefixes.ts';
 import { SLOT_NOMATCH, SLOT_USED, Slots } from './slots.ts';
 
@@ -294,7 +294,7 @@ export class HashTable {
   }
 
   private bucketOf(element: Uint32Array): number {
-    return jhash2(element, 0, this.layout.hashed, this.initval) & (this.starts.length - 1);
+    return jhash2(element, this.layout.hashed, this.initval) & (this.starts.length - 1);
   }
 
   private find(element: Uint32Array, bucket: number): number {
@@ -411,7 +411,7 @@ export class HashTable {
       const end = old.starts[from]! + old.tops[from]!;
       for (let source = old.starts[from]!; source < end; source++) {
         if ((old.slots.state[source]! & SLOT_USED) === 0 || old.slots.extensions.expired(source)) continue;
-        const bucket = jhash2(old.slots.words, source * width, hashed, this.initval) & (buckets - 1);
+        const bucket = jhash2(old.slots.words, hashed, this.initval, source * width) & (buckets - 1);
         const size = this.sizes[bucket]!;
         const top = this.tops[bucket]!;
         if (size === 0) {

@@ -21,12 +21,12 @@ function final(a0: number, b0: number, c0: number): number {
   return c >>> 0;
 }
 
-/** `jhash2(k, length, initval)`: the hash of 32-bit words. */
-export function jhash2(words: ArrayLike<number>, length: number, initval: number): number {
+/** `jhash2(k, length, initval)`: the hash of `length` 32-bit words from `base` on. */
+export function jhash2(words: ArrayLike<number>, length: number, initval: number, base = 0): number {
   let a = (GOLDEN + (length << 2) + initval) | 0;
   let b = a;
   let c = a;
-  let i = 0;
+  let i = base;
   let rest = length;
   while (rest > 3) {
     a = (a + words[i]!) | 0;
