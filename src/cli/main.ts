@@ -41,6 +41,11 @@ const COMMANDS: readonly OwnCommand[] = [
     load: null,
   },
   {
+    name: 'net',
+    summary: 'follow conversations through networks of hosts',
+    load: async () => (await import('./commands/net.ts')).net,
+  },
+  {
     name: 'help',
     summary: 'help about a command, or about `packets`',
     load: async () => (await import('./commands/help.ts')).help,

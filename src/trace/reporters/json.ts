@@ -46,7 +46,7 @@ function withoutNulls(event: object): Record<string, unknown> {
 }
 
 /** A step with its packet's bytes in hexadecimal. */
-function stepObject(step: Step): object {
+export function stepObject(step: Step): object {
   if (!('packet' in step)) return step;
   const { packet, ...rest } = step;
   return { ...rest, packet: toHex(packet.bytes) };

@@ -1,0 +1,132 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type Conversation, playConversation, type Question } from '../../network/converse.ts';
+import type { ExpectedConversation } from '../../network/description.ts';
+import { checkExpectation, judgeConversation } from '../../network/expectations.ts';
+import type { Network } from '../../network/network.ts';
+import { conversationObject } from '../../network/report-json.ts';
+import { conversationText, resultText } from '../../network/report-text.ts';
+import { type NetworkFile, NetworkFileError } from '../../network/yaml.ts';
+import { PLAIN } from '../../trace/reporters/text-layout.ts';
+import type { Command as CliCommand, Io } from '../io.ts';
+import { located, planOf, readNetworkFile, startNetwork } from '../network/load.ts';
+import { captureLinks } from '../network/pcap.ts';
+import { palette } from '../trace/palette.ts';
+
+const WIDTH = 100;
+
+const EXAMPLES = `
+Examples:
+  A conversation through two translations, and back:
+    iptsim net trace fixtures/two-nats/network.yaml --from laptop --to 163.com:443
+  Hooks, tables and rules of every host on the way:
+    iptsim net trace fixtures/two-nats/network.yaml --from laptop --to 163.com:443 --verbose
+  What the file itself expects:
+    iptsim net check fixtures/two-nats/network.yaml
+
+docs/networks.md describes the file.
+Exit status: 0 done (check: all hold); 1 the file is wrong or (check) something
+does not hold; 2 wrong usage.
+`;
+
+interface TraceFlags {
+  from: string;
+  to: string;
+  protocol?: 'tcp' | 'udp' | 'icmp';
+  ipv6?: boolean;
+  json?: boolean;
+  writePcap?: string;
+  verbose?: boolean;
+  seed: number;
+  color: boolean;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number is needed.');
+  return Number(text);
+}
+
+/** `iptsim net`. */
+export const net: CliCommand = async (_name, args, io) => {
+  let status = 0;
+  const output = { writeOut: io.out, writeErr: io.err };
+  const program = new Command('iptsim net')
+    .description('Conversations through networks of simulated hosts.')
+    .addHelpText('after', EXAMPLES)
+    .configureOutput(output)
+    .exitOverride();
+  program
+    .command('trace')
+    .description('follows a conversation through every host and back')
+    .argument('<file>', 'a network.yaml')
+    .requiredOption('--from <host[:port]>', 'who speaks first')
+    .requiredOption('--to <name[:port]>', 'a host, a name or an address; without a port: echo requests')
+    .addOption(new Option('--protocol <name>', 'default tcp with a port').choices(['tcp', 'udp', 'icmp']))
+    .option('-6, --ipv6', 'to the IPv6 address of a name')
+    .option('--json', 'one JSON object')
+    .option('--write-pcap <dir>', 'write what crosses each link, one capture for each')
+    .option('-v, --verbose', 'hooks, tables and rules of every host')
+    .option('--seed <n>', 'seed of the random generators', wholeNumber, 1)
+    .option('--no-color', 'no colours')
+    .addHelpText('after', EXAMPLES)
+    .action((file: string, flags: TraceFlags) => trace(file, flags, io));
+  program
+    .command('check')
+    .description('checks the conversations that the file expects')
+    .argument('<file>', 'a network.yaml')
+    .option('--seed <n>', 'seed of the random generators', wholeNumber, 1)
+    .addHelpText('after', EXAMPLES)
+    .action((file: string, { seed }: { seed: number }) => {
+      status = check(file, seed, io);
+    });
+  for (const command of program.commands) command.configureOutput(output).exitOverride();
+  try {
+    program.parse(args as string[], { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (!(error instanceof NetworkFileError)) throw error;
+    io.err(`iptsim net: ${error.message}\n`);
+    return 1;
+  }
+};
+
+function trace(name: string, flags: TraceFlags, io: Io): void {
+  const file = readNetworkFile(name);
+  const network = startNetwork(file, planOf(file, name), io, flags.seed);
+  const close = flags.writePcap === undefined ? () => {} : captureLinks(network, flags.writePcap);
+  const family = flags.ipv6 ? 6 : null;
+  const conversation = ask(network, file, { from: flags.from, to: flags.to, protocol: flags.protocol ?? null, family });
+  close();
+  if (flags.json) io.out(`${JSON.stringify(conversationObject(conversation))}\n`);
+  else {
+    const colours = palette(flags.color && io.stdoutIsTerminal, io.env);
+    io.out(
+      conversationText(conversation, network, { palette: colours, verbose: flags.verbose ?? false, width: WIDTH }),
+    );
+  }
+}
+
+function ask(network: Network, file: NetworkFile, question: Question): Conversation {
+  return located(file, () => playConversation(network, question));
+}
+
+/** Every conversation meets the network as it is switched on: they do not depend on each other. */
+function check(name: string, seed: number, io: Io): number {
+  const file = readNetworkFile(name);
+  const plan = planOf(file, name);
+  const expected = file.description.conversations ?? [];
+  if (expected.length === 0) throw new NetworkFileError(`${name}: no conversations to check`);
+  let failed = 0;
+  expected.forEach((each: ExpectedConversation, index) => {
+    located(file, () => checkExpectation(each, index));
+    const network = startNetwork(file, plan, io, seed);
+    const protocol = each.protocol ?? null;
+    const conversation = ask(network, file, { from: each.from, to: each.to, protocol, family: null });
+    const wrong = judgeConversation(each, conversation);
+    if (wrong.length === 0) return;
+    failed++;
+    io.out(`${each.from} > ${each.to}: ${wrong.join('; ')}\n  => ${resultText(conversation, PLAIN)}\n`);
+  });
+  io.out(`${expected.length} conversations: ${failed === 0 ? 'all hold' : `${failed} do not hold`}\n`);
+  return failed === 0 ? 0 : 1;
+}
