@@ -15,7 +15,7 @@ export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): Loade
         policy: chain.policy,
         counters: { packets: chain.packets, bytes: chain.bytes },
         rules: chain.rules.map((rule) => ({
-          spec: parseRuleSpec(rule.text, settings, isChain),
+          spec: rule.spec ?? parseRuleSpec(rule.text, settings, isChain),
           counters: { packets: rule.packets, bytes: rule.bytes },
         })),
       });

@@ -19,9 +19,18 @@ export function maskAddress(a: AddressWords, mask: AddressWords): AddressWords {
 
 /** The mask with `length` leading ones. */
 export function prefixMask(length: number): AddressWords {
-  const word = (rest: number): number => (rest <= 0 ? 0 : rest >= 32 ? 0xffffffff : (0xffffffff << (32 - rest)) >>> 0);
-  return [word(length), word(length - 32), word(length - 64), word(length - 96)];
+  let mask = PREFIX_MASKS[length];
+  if (mask === undefined) {
+    const word = (rest: number): number =>
+      rest <= 0 ? 0 : rest >= 32 ? 0xffffffff : (0xffffffff << (32 - rest)) >>> 0;
+    mask = [word(length), word(length - 32), word(length - 64), word(length - 96)];
+    PREFIX_MASKS[length] = mask;
+  }
+  return mask;
 }
+
+/** Made once: every rule has two. */
+const PREFIX_MASKS: AddressWords[] = [];
 
 /** Length of a contiguous mask, or -1. */
 export function prefixLength(mask: AddressWords, family: Family): number {

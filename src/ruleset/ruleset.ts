@@ -1,5 +1,6 @@
 import { BUILTIN_CHAINS, TABLE_NAMES, type TableName } from '../datapath/hooks.ts';
 import type { Family } from '../packet/family.ts';
+import type { RuleSpec } from './rule.ts';
 
 export type Policy = 'ACCEPT' | 'DROP';
 
@@ -12,6 +13,8 @@ export interface StoredRule {
   text: string;
   packets: bigint;
   bytes: bigint;
+  /** The data of `text`, where who read it needed both. */
+  spec?: RuleSpec;
 }
 
 export interface Chain {

@@ -25,8 +25,12 @@ function checksum(text: string): string {
   return (a >>> 0).toString(16).padStart(8, '0');
 }
 
-/** The rules of a family in a state directory; none if there is no file. Throws StateError with file and line. */
-export function loadRules(directory: string, settings: RuleTextSettings): Ruleset {
+/**
+ * The rules of a family in a state directory; none if there is no file. Throws StateError with file and line.
+ *
+ * @param keepsSpecs whether rules that have to be parsed keep their data
+ */
+export function loadRules(directory: string, settings: RuleTextSettings, keepsSpecs = false): Ruleset {
   const name = rulesFileName(settings.family);
   const text = readStateFile(directory, name);
   if (text === null) return emptyRuleset(settings.family);
@@ -41,7 +45,7 @@ export function loadRules(directory: string, settings: RuleTextSettings): Rulese
         return ruleset;
       }
     }
-    return readRules(text, settings);
+    return readRules(text, settings, keepsSpecs);
   } catch (error) {
     if (error instanceof RulesError) {
       throw new StateError(`${path.join(directory, name)}:${error.line}: ${error.message}`);

@@ -34,6 +34,15 @@ function checkTargetName(name: string): void {
 }
 
 const STANDARD_TARGETS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'QUEUE', 'RETURN']);
+/** Shared; replaced as a whole where there are others. */
+const NO_COUNTERS = { packets: 0n, bytes: 0n };
+
+const VERDICTS = {
+  ACCEPT: { kind: 'verdict', verdict: 'ACCEPT' },
+  DROP: { kind: 'verdict', verdict: 'DROP' },
+  QUEUE: { kind: 'verdict', verdict: 'QUEUE' },
+  RETURN: { kind: 'verdict', verdict: 'RETURN' },
+} as const;
 const STANDARD_HELP = `standard match options:
 (If target is DROP, ACCEPT, RETURN or nothing)
 `;
@@ -101,7 +110,7 @@ class CommandLineReader {
       jumpTo: '',
       goto: false,
       target: null,
-      counters: { packets: 0n, bytes: 0n },
+      counters: NO_COUNTERS,
       wait: null,
     };
     this.context = {
@@ -484,6 +493,8 @@ class CommandLineReader {
       finishUse(use, this.context);
       rule.matches.push({ name: use.extension.name, data: use.data });
     }
+    // A copy has no spare places, of which large sets of rules would keep many.
+    if (rule.matches.length > 0) rule.matches = rule.matches.slice();
     if (this.target !== null) {
       finishUse(this.target, this.context);
       rule.target = { kind: 'extension', name: this.target.extension.name, data: this.target.data };
@@ -511,7 +522,7 @@ class CommandLineReader {
       throw new UsageError(`Can't use -i with ${chain}\n`);
     }
     if (STANDARD_TARGETS.has(line.jumpTo) && !line.goto) {
-      rule.target = { kind: 'verdict', verdict: line.jumpTo as 'ACCEPT' | 'DROP' | 'QUEUE' | 'RETURN' };
+      rule.target = VERDICTS[line.jumpTo as keyof typeof VERDICTS];
     }
   }
 

@@ -212,7 +212,9 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
   const add = (chain: Chain, index: number): void => {
     if (toBuiltin) throw new StepError('map-target', 'EINVAL');
     if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
-    draft.insert(chain, index, storedRule(storeRuleSpec(spec, session), line), checkedSpec());
+    const rule = storedRule(storeRuleSpec(spec, session), line);
+    if (session.keepsSpecs) rule.spec = spec;
+    draft.insert(chain, index, rule, checkedSpec());
   };
   switch (line.command) {
     case Cmd.append: {

@@ -1,5 +1,8 @@
+import { UsageError } from '../extensions/contract.ts';
+import { type LimitMatch, nativeLimit } from '../extensions/matches/limit.ts';
 import { isAnyPort, type TcpMatch, tcpIsNative } from '../extensions/matches/tcp.ts';
 import { type UdpMatch, udpIsNative } from '../extensions/matches/udp.ts';
+import { Protocol } from '../packet/protocol.ts';
 import { ANY_ADDRESS, sameAddress } from '../ruleset/addresses.ts';
 import type { AddressMatch, InterfaceMatch, MatchUse, RuleSpec } from '../ruleset/rule.ts';
 import type { Errno } from './errno.ts';
@@ -39,6 +42,41 @@ function merge(into: MatchUse, from: MatchUse): MatchUse {
   return { name: into.name, data: merged };
 }
 
+/** An inverted range that begins at port 0 is read back as the ports above it. */
+function readBack(match: MatchUse): MatchUse {
+  const data = match.data as PortMatch;
+  const above = ([low, high]: PortMatch['sourcePorts'], invert: boolean): boolean =>
+    invert && low === 0 && high > 0 && high < 0xffff;
+  const source = above(data.sourcePorts, data.invertSource);
+  const destination = above(data.destinationPorts, data.invertDestination);
+  if (!source && !destination) return match;
+  const changed = { ...data };
+  if (source) Object.assign(changed, { sourcePorts: [data.sourcePorts[1] + 1, 0xffff], invertSource: false });
+  if (destination) {
+    Object.assign(changed, { destinationPorts: [data.destinationPorts[1] + 1, 0xffff], invertDestination: false });
+  }
+  return { name: match.name, data: changed };
+}
+
+/** What nftables asks of a rule whose ports and flags it writes as its own expressions. Throws UsageError. */
+export function assertNative({ matches, protocol }: RuleSpec): void {
+  // It looks at the number alone: `! -p tcp -m tcp --dport 22` passes.
+  for (const match of matches) {
+    if (!isNative(match) || protocol === (match.name === 'tcp' ? Protocol.tcp : Protocol.udp)) continue;
+    throw new UsageError(`${match.name.toUpperCase()} match requires '-p ${match.name}'`);
+  }
+}
+
+/** The rule as it is once it is in the kernel: nft's own limit has no burst of 0. */
+export function addedRule(rule: RuleSpec): RuleSpec {
+  const matches = rule.matches.map((match) => {
+    if (match.name !== 'limit') return match;
+    const data = nativeLimit(match.data as LimitMatch);
+    return data === match.data ? match : { name: match.name, data };
+  });
+  return matches.every((match, i) => match === rule.matches[i]) ? rule : { ...rule, matches };
+}
+
 /** `-i +` is no test at all. */
 function anyInterface(match: InterfaceMatch | null): boolean {
   return match !== null && match.name === '+' && !match.invert;
@@ -54,17 +92,25 @@ export function normalizeForNft(rule: RuleSpec): RuleSpec {
   const plain = inInterface === rule.inInterface && outInterface === rule.outInterface;
   if (!rule.matches.some(isNative)) return plain ? rule : { ...rule, inInterface, outInterface };
   const matches: MatchUse[] = [];
+  let changed = !plain;
   for (const match of rule.matches) {
     if (!isNative(match)) {
       matches.push(match);
       continue;
     }
-    if (saysNothing(match)) continue;
+    if (saysNothing(match)) {
+      changed = true;
+      continue;
+    }
     const earlier = matches.findIndex((other) => other.name === match.name && isNative(other));
-    if (earlier < 0) matches.push(match);
-    else matches[earlier] = merge(matches[earlier] as MatchUse, match);
+    if (earlier < 0) {
+      matches.push(match);
+    } else {
+      changed = true;
+      matches[earlier] = merge(matches[earlier] as MatchUse, match);
+    }
   }
-  return { ...rule, inInterface, outInterface, matches };
+  return !changed ? rule : { ...rule, inInterface, outInterface, matches };
 }
 
 const isEverything = (match: AddressMatch | null): boolean =>

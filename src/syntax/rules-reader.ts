@@ -1,12 +1,12 @@
 import { UsageError } from '../extensions/contract.ts';
 import { TableDraft } from '../ruleset/draft.ts';
 import { emptyRuleset, isTableName, newTable, type Policy, type Ruleset } from '../ruleset/ruleset.ts';
-import { parseCommandLine } from './command-line.ts';
+import { type CommandLineSettings, parseCommandLine } from './command-line.ts';
 import { EarlyExit } from './early-exit.ts';
 import { legacyErrorText, StepError } from './errno.ts';
 import { checkTable } from './kernel-checks.ts';
 import { applyLegacy } from './legacy-commands.ts';
-import { normalizeForNft } from './nft-rules.ts';
+import { addedRule, assertNative, normalizeForNft } from './nft-rules.ts';
 import { cutRestoreLine, lineFields } from './restore-line.ts';
 import { type RuleTextSettings, storeRuleSpec } from './rule-text.ts';
 import { RulesError, readCounters, ruleSpecOf } from './save-format.ts';
@@ -15,32 +15,43 @@ import type { Session } from './session.ts';
 /**
  * Reads rules in the language of iptables-restore, counters included, into a new ruleset with all its rules in
  * canonical form. Tables keep the order of the text; an empty one exists. Throws RulesError with the line.
+ *
+ * @param keepsSpecs whether the rules keep their data, for who needs all of it at once
  */
-export function readRules(text: string, settings: RuleTextSettings): Ruleset {
-  return new RulesReader(text, settings).read();
+export function readRules(text: string, settings: RuleTextSettings, keepsSpecs = false): Ruleset {
+  return new RulesReader(text, settings, keepsSpecs).read();
 }
 
 class RulesReader {
   private readonly text: string;
   private readonly ruleset: Ruleset;
   private readonly session: Session;
+  private readonly settings: CommandLineSettings;
   private readonly announced = new Set<string>();
   private draft: TableDraft | null = null;
   private number = 0;
 
-  constructor(text: string, settings: RuleTextSettings) {
+  constructor(text: string, settings: RuleTextSettings, keepsSpecs: boolean) {
     this.text = text;
     this.ruleset = emptyRuleset(settings.family);
+    const { kernel: _kernel, ...rest } = settings;
     this.session = {
-      ...settings,
+      ...rest,
       program: settings.family === 4 ? 'iptables' : 'ip6tables',
       version: '',
       ruleset: this.ruleset,
       changed: false,
       touched: false,
       renewed: new Map(),
+      keepsSpecs,
       out: () => undefined,
       warn: () => undefined,
+    };
+    this.settings = {
+      ...this.session,
+      restore: true,
+      announced: this.announced,
+      setByName: settings.setByName ?? (() => undefined),
     };
   }
 
@@ -101,13 +112,8 @@ class RulesReader {
     const { counters, words } = cutRestoreLine(line, this.number, 3);
     const argv = [session.program, '-t', draft.table.name];
     if (counters !== null) argv.push('--set-counters', ...counters);
-    const command = parseCommandLine([...argv, ...words], draft.table.name, {
-      ...session,
-      program: session.program,
-      restore: true,
-      announced: this.announced,
-      setByName: session.setByName ?? (() => undefined),
-    });
+    const command = parseCommandLine([...argv, ...words], draft.table.name, this.settings);
+    if (session.variant === 'nft') assertNative(command.rule);
     applyLegacy(command, draft, session);
   }
 
@@ -116,10 +122,12 @@ class RulesReader {
     for (const chain of table.chains.values()) {
       chain.rules.forEach((rule, i) => {
         // Only ports and flags of tcp and udp are ever written differently.
-        if (!/ -m (tcp|udp)\b| -[io] \+/.test(rule.text)) return;
-        const spec = ruleSpecOf(rule, table, this.session);
-        const normal = normalizeForNft(spec);
-        if (normal !== spec) chain.rules[i] = { ...rule, text: storeRuleSpec(normal, this.session) };
+        if (!/ -m (tcp|udp)\b| -[io] \+| --limit-burst 0/.test(rule.text)) return;
+        const spec = rule.spec ?? ruleSpecOf(rule, table, this.session);
+        const normal = addedRule(normalizeForNft(spec));
+        if (normal === spec) return;
+        chain.rules[i] = { ...rule, text: storeRuleSpec(normal, this.session) };
+        if (rule.spec !== undefined) chain.rules[i].spec = normal;
       });
     }
     return table;

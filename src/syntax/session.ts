@@ -18,6 +18,8 @@ export interface Session extends RuleTextSettings {
   touched: boolean;
   /** Rules that only got other counters or names: new object to the one it had when the session began. */
   renewed: Map<StoredRule, StoredRule>;
+  /** Rules that are added keep their data beside their text. */
+  keepsSpecs?: boolean;
   out(text: string): void;
   warn(text: string): void;
 }

@@ -6,7 +6,7 @@ import { Classifier, type FiledRules } from './classifier.ts';
 import { DeviceFiling } from './devices.ts';
 import { type Filing, SlotLists } from './lists.ts';
 import { MaskedFiling, type MaskedLists } from './masked.ts';
-import { RangedFiling, type RangedLists } from './ranged.ts';
+import { type Range, RangedFiling, type RangedLists } from './ranged.ts';
 
 /** A field under which fewer rules are filed costs more than it saves. */
 const FEWEST_FILED = 3;
@@ -130,7 +130,7 @@ function offer(filings: Filings, rule: number, spec: RuleSpec, { extensions }: T
   if (spec.inInterface !== null) filings.inDevice.add(rule, spec.inInterface);
   if (spec.outInterface !== null) filings.outDevice.add(rule, spec.outInterface);
   const protocol = spec.protocolInvert ? 0 : spec.protocol;
-  if (protocol !== 0) filings.protocol.add(rule, [[protocol, protocol]]);
+  if (protocol !== 0) filings.protocol.add(rule, rangeOf(protocol));
   for (const { name, data } of spec.matches) {
     const extension = extensions.match(name);
     if (extension?.fields === undefined || !isPure(extension, data)) return;
@@ -146,6 +146,13 @@ function offer(filings: Filings, rule: number, spec: RuleSpec, { extensions }: T
       }
     }
   }
+}
+
+const PROTOCOL_RANGES: (readonly Range[])[] = [];
+
+function rangeOf(protocol: number): readonly Range[] {
+  PROTOCOL_RANGES[protocol] ??= [[protocol, protocol]];
+  return PROTOCOL_RANGES[protocol];
 }
 
 function offerAddress(filing: MaskedFiling, rule: number, match: AddressMatch | null): void {

@@ -10,7 +10,6 @@ const MOST_MASKS = 64;
 export class MaskedFiling implements Filing {
   readonly #width: number;
   readonly #masks: number[][] = [];
-  readonly #byMask = new Map<string, number>();
   /** By rule: number of its mask + 1; 0 if it does not test the field. */
   readonly #maskOf: Uint8Array;
   readonly #keys: Int32Array;
@@ -34,15 +33,17 @@ export class MaskedFiling implements Filing {
   }
 
   #maskNumber(mask: ArrayLike<number>): number {
-    const words: number[] = [];
-    for (let i = 0; i < this.#width; i++) words.push(mask[i]! >>> 0);
-    const text = words.join();
-    const known = this.#byMask.get(text);
-    if (known !== undefined) return known;
-    if (this.#masks.length === MOST_MASKS) return -1;
-    this.#byMask.set(text, this.#masks.length);
-    this.#masks.push(words);
-    return this.#masks.length - 1;
+    const width = this.#width;
+    const masks = this.#masks;
+    for (let number = 0; number < masks.length; number++) {
+      const known = masks[number]!;
+      let i = 0;
+      while (i < width && known[i] === mask[i]) i++;
+      if (i === width) return number;
+    }
+    if (masks.length === MOST_MASKS) return -1;
+    masks.push(Array.from(mask).slice(0, width));
+    return masks.length - 1;
   }
 
   crowd(rule: number): number {
