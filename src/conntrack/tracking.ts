@@ -1,3 +1,5 @@
+import { Hook, type HookState } from '../datapath/hooks.ts';
+import { checksumHolds } from '../packet/checksum.ts';
 import { ConntrackInfo, type Packet } from '../packet/packet.ts';
 import { Direction } from './connection.ts';
 import type { Entry } from './entry.ts';
@@ -34,4 +36,16 @@ export interface Tracking {
 /** Direction of a packet within its connection (CTINFO2DIR). */
 export function directionOf(packet: Packet): Direction {
   return packet.conntrackInfo >= ConntrackInfo.establishedReply ? Direction.reply : Direction.original;
+}
+
+/** Whether the checksum of the packet's content is right, as far as it is asked: of packets that came in, and unless nf_conntrack_checksum is 0. */
+export function contentHolds(
+  packet: Packet,
+  at: HookState,
+  { settings }: Tracking,
+  protocol = packet.protocol,
+): boolean {
+  if (!settings.checksum || at.hook !== Hook.prerouting) return true;
+  packet.verified = checksumHolds(packet, protocol);
+  return packet.verified;
 }

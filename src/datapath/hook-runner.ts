@@ -1,4 +1,5 @@
 import type { Device } from '../host/device.ts';
+import { readUint32 } from '../packet/bytes.ts';
 import { decode } from '../packet/decode.ts';
 import type { Packet } from '../packet/packet.ts';
 import { tosOf } from '../packet/rewrite.ts';
@@ -42,11 +43,16 @@ export interface RouteKey {
   src: Uint32Array;
   dst: Uint32Array;
   mark: number;
+  /** IPv4: TOS. IPv6: the first word of the header, with traffic class and flow label (ip6t_mangle_out). */
   tos: number;
 }
 
 export function routeKeyOf(packet: Packet): RouteKey {
-  return { src: packet.src.slice(), dst: packet.dst.slice(), mark: packet.mark, tos: tosOf(packet) };
+  return { src: packet.src.slice(), dst: packet.dst.slice(), mark: packet.mark, tos: classWord(packet) };
+}
+
+function classWord(packet: Packet): number {
+  return packet.family === 4 ? tosOf(packet) : readUint32(packet.bytes, 0);
 }
 
 export function routeKeyChanged(packet: Packet, key: RouteKey): boolean {
@@ -54,7 +60,7 @@ export function routeKeyChanged(packet: Packet, key: RouteKey): boolean {
   for (let i = 0; i < 4; i++) {
     if (packet.src[i] !== key.src[i] || packet.dst[i] !== key.dst[i]) return true;
   }
-  return packet.family === 4 && tosOf(packet) !== key.tos;
+  return classWord(packet) !== key.tos;
 }
 
 /** What the runner needs of the machine. */

@@ -1,4 +1,5 @@
-import { writeUint32 } from '../packet/bytes.ts';
+import { writeUint16, writeUint32 } from '../packet/bytes.ts';
+import { partialChecksum } from '../packet/checksum.ts';
 import { findHeader6 } from '../packet/decode.ts';
 import type { Family } from '../packet/family.ts';
 import { type Packet, PacketType } from '../packet/packet.ts';
@@ -55,7 +56,7 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   body[0] = type;
   body[1] = code;
   writeUint32(body, 4, info);
-  body.set(cause.bytes.subarray(0, body.length - 8), 8);
+  quote(body, cause);
   const answer = compose(
     4,
     {
@@ -73,6 +74,13 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   answer.outDevice = back.device;
   if (IS_ERROR.has(type)) kernel.conntrack.attach(answer, cause);
   return sendFromIcmp(kernel, answer, `ICMP ${type}/${code}`);
+}
+
+/** Puts the packet, as far as it goes, behind the ICMP header: a checksum that is left to the device is not there yet. */
+function quote(body: Uint8Array, cause: Packet): void {
+  body.set(cause.bytes.subarray(0, body.length - 8), 8);
+  const at = 8 + cause.transport + 16;
+  if (cause.checksumPending && at + 2 <= body.length) writeUint16(body, at, partialChecksum(cause));
 }
 
 /** The address from which the machine speaks over a route; null if it has none. */
@@ -131,7 +139,7 @@ export function sendIcmpv6Error(kernel: Kernel, cause: Packet, type: number, cod
   body[0] = type;
   body[1] = code;
   writeUint32(body, 4, info);
-  body.set(cause.bytes.subarray(0, body.length - 8), 8);
+  quote(body, cause);
   const answer = compose(6, { source, destination: from, protocol: Protocol.icmpv6 }, body);
   answer.mark = mark;
   answer.route = back;

@@ -1,6 +1,6 @@
 import type { Device } from '../host/device.ts';
 import { writeUint16 } from '../packet/bytes.ts';
-import { foldSum, pseudoHeaderSum } from '../packet/checksum.ts';
+import { partialChecksum } from '../packet/checksum.ts';
 import { decode } from '../packet/decode.ts';
 import { Packet, PacketType } from '../packet/packet.ts';
 import { sendOverBridge } from './bridge/send.ts';
@@ -58,11 +58,7 @@ function transmitOn(kernel: Kernel, packet: Packet, device: Device): void {
 
 /** Sent to the machine itself: it comes in over `lo` when the current packet is done, keeping its route and connection. */
 function loop(kernel: Kernel, packet: Packet): void {
-  if (packet.checksumPending) {
-    const { bytes, transport } = packet;
-    const sum = pseudoHeaderSum(packet.src, packet.dst, packet.protocol, bytes.length - transport);
-    writeUint16(bytes, transport + 16, foldSum(sum));
-  }
+  if (packet.checksumPending) writeUint16(packet.bytes, packet.transport + 16, partialChecksum(packet));
   packet.packetType = PacketType.host;
   packet.linkHeader = new Uint8Array(14);
   packet.linkHeader[12] = packet.family === 4 ? 0x08 : 0x86;

@@ -18,7 +18,7 @@ export function sendReset(kernel: Kernel, cause: Packet, at: HookState): boolean
   const { bytes, transport, family } = cause;
   if (cause.fragmentOffset !== 0 || cause.protocol !== Protocol.tcp || transport + 20 > bytes.length) return false;
   if (bytes[transport + 13]! & RST) return false;
-  if (!wasVerified(cause) && !checksumHolds(cause, Protocol.tcp)) return false;
+  if (!cause.checksumPending && !checksumHolds(cause, Protocol.tcp)) return false;
   if (family === 4) {
     if (!fillRoute(kernel, cause, at)) return false;
     if (cause.route?.type === 'broadcast' || cause.route?.type === 'multicast') return false;
@@ -27,6 +27,8 @@ export function sendReset(kernel: Kernel, cause: Packet, at: HookState): boolean
   }
   const answer = resetFor(cause, bytes.length - transport - (bytes[transport + 12]! >>> 4) * 4);
   answer.mark = replyMark(kernel, family, cause);
+  // nf_reject_ip_tcphdr_put leaves the checksum to the device, nf_reject_ip6_tcphdr_put computes it.
+  answer.checksumPending = family === 4;
   if (!routeLocal(kernel, answer)) return false;
   kernel.conntrack.attach(answer, cause);
   noteAnswer(kernel, 'TCP RST');
@@ -108,18 +110,13 @@ const BRIDGED = {
   text: '',
 } as const;
 
-/** Connection tracking has verified the checksum of what belongs to a connection; it is not asked again. */
-function wasVerified({ connection, protocol }: Packet): boolean {
-  return connection !== null && (protocol === Protocol.tcp || protocol === Protocol.udp || protocol === Protocol.icmp);
-}
-
 /**
  * Whether the checksum of the payload is right, for protocols that have one over all of it; for those without ports the
  * bare sum counts, whatever they are (nf_reject_verify_csum, nf_ip_checksum).
  */
 function contentIsRight(cause: Packet): boolean {
   const { bytes, transport, protocol } = cause;
-  if (wasVerified(cause)) return true;
+  if (cause.verified || cause.checksumPending) return true;
   switch (protocol) {
     case Protocol.udp:
       if (transport + 8 <= bytes.length && readUint16(bytes, transport + 6) === 0) return true;

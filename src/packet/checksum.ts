@@ -22,6 +22,11 @@ export function sumWords(bytes: Uint8Array, start: number, end: number, initial 
   return sum;
 }
 
+/** What stands in the checksum field while the device is still to compute it (CHECKSUM_PARTIAL): the sum of the pseudo header. */
+export function partialChecksum({ bytes, transport, src, dst, protocol }: Packet): number {
+  return foldSum(pseudoHeaderSum(src, dst, protocol, bytes.length - transport));
+}
+
 /** Folds a sum (below 2^32) to 16 bits with end-around carry (RFC 1071). */
 export function foldSum(sum: number): number {
   const once = (sum & 0xffff) + (sum >>> 16);

@@ -108,6 +108,8 @@ export class Packet {
    * shows only the sum of the pseudo header.
    */
   checksumPending = false;
+  /** Connection tracking has found the checksum of its content right (`csum_valid`): that is not asked again, whatever is changed later. */
+  verified = false;
   /** A match sets it to have the packet dropped at once (`par->hotdrop`). */
   hotdrop = false;
   /** What the description of the packet said beyond its bytes, e.g. `policy`, `skuid`; by key. */

@@ -1,10 +1,9 @@
-import { Hook, type HookState } from '../../datapath/hooks.ts';
-import { checksumHolds } from '../../packet/checksum.ts';
+import type { HookState } from '../../datapath/hooks.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import type { Direction } from '../connection.ts';
 import type { Entry } from '../entry.ts';
-import { Outcome, type Tracking } from '../tracking.ts';
+import { contentHolds, Outcome, type Tracking } from '../tracking.ts';
 
 /** What an ICMP packet is before any lookup. `error`: it speaks of another packet, which begins at `quoteOffset`. */
 export type IcmpNature =
@@ -29,7 +28,7 @@ const REQUESTS: ReadonlySet<number> = new Set([8, 13, 15, 17]);
 export function icmpNature(packet: Packet, at: HookState, tracking: Tracking): IcmpNature {
   const { bytes, transport } = packet;
   if (transport + 8 > bytes.length) return invalid('the ICMP header is cut off');
-  if (tracking.settings.checksum && at.hook === Hook.prerouting && !checksumHolds(packet)) {
+  if (!contentHolds(packet, at, tracking)) {
     return invalid('bad ICMP checksum');
   }
   const type = bytes[transport]!;
@@ -61,7 +60,7 @@ const REQUESTS6: ReadonlySet<number> = new Set([128, 139]);
 export function icmpv6Nature(packet: Packet, at: HookState, tracking: Tracking): IcmpNature {
   const { bytes, transport } = packet;
   if (transport + 8 > bytes.length) return invalid('the ICMPv6 header is cut off');
-  if (tracking.settings.checksum && at.hook === Hook.prerouting && !checksumHolds(packet, Protocol.icmpv6)) {
+  if (!contentHolds(packet, at, tracking, Protocol.icmpv6)) {
     return invalid('bad ICMPv6 checksum');
   }
   const type = bytes[transport]!;

@@ -1,12 +1,11 @@
-import { Hook, type HookState } from '../../datapath/hooks.ts';
+import type { HookState } from '../../datapath/hooks.ts';
 import { readUint16, readUint32 } from '../../packet/bytes.ts';
-import { checksumHolds } from '../../packet/checksum.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { type Direction, Status } from '../connection.ts';
 import type { Entry } from '../entry.ts';
 import { TCP_RETRANS, TCP_UNACKNOWLEDGED } from '../settings.ts';
 import { Extra, Field } from '../table.ts';
-import { Outcome, type Tracking } from '../tracking.ts';
+import { contentHolds, Outcome, type Tracking } from '../tracking.ts';
 import { nextTcpState, Segment, TCP_STATE_NAMES, TcpState } from './tcp-states.ts';
 import {
   before,
@@ -54,7 +53,7 @@ function fault(packet: Packet, at: HookState, tracking: Tracking): string | null
   if (length < 20) return 'the TCP header is cut off';
   const header = (bytes[transport + 12]! >>> 4) * 4;
   if (header < 20 || header > length) return 'the TCP header is malformed';
-  if (tracking.settings.checksum && at.hook === Hook.prerouting && !checksumHolds(packet)) return 'bad TCP checksum';
+  if (!contentHolds(packet, at, tracking)) return 'bad TCP checksum';
   if (!VALID_FLAGS.has(bytes[transport + 13]! & (FIN | SYN | RST | ACK | URG))) return 'invalid TCP flag combination';
   return null;
 }
@@ -216,7 +215,7 @@ function renew(
   const unacknowledged = timeouts[TCP_UNACKNOWLEDGED]!;
   let timeout = timeouts[after]!;
   if (((words[own]! >>> 16) & 0xff) >= tracking.settings.tcpMaxRetrans && timeout > retrans) timeout = retrans;
-  else if (kind === Segment.rst && after === TcpState.established && timeout > unacknowledged) timeout = unacknowledged;
+  else if (kind === Segment.rst) timeout = timeouts[TcpState.close]!;
   else if ((senderFlags(entry, 0) | senderFlags(entry, 1)) & SenderFlag.unacknowledged && timeout > unacknowledged) {
     timeout = unacknowledged;
   } else if ((words[own + TcpField.last]! & 0xffff) === 0 && timeout > retrans) timeout = retrans;

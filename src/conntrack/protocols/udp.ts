@@ -1,12 +1,12 @@
 import { Hook, type HookState } from '../../datapath/hooks.ts';
 import { readUint16 } from '../../packet/bytes.ts';
-import { checksumHolds, partialChecksumHolds } from '../../packet/checksum.ts';
+import { partialChecksumHolds } from '../../packet/checksum.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { type Direction, Status } from '../connection.ts';
 import type { Entry } from '../entry.ts';
 import { Field } from '../table.ts';
-import { Outcome, type Tracking } from '../tracking.ts';
+import { contentHolds, Outcome, type Tracking } from '../tracking.ts';
 
 /** A flow younger than this is a question and its answer, not a stream. */
 const STREAM_AGE = 2e6;
@@ -18,7 +18,7 @@ function udpFault(packet: Packet, at: HookState, tracking: Tracking): string | n
   const stated = readUint16(bytes, transport + 4);
   if (stated > length || stated < 8) return 'the UDP length is wrong';
   if (readUint16(bytes, transport + 6) === 0) return null;
-  if (tracking.settings.checksum && at.hook === Hook.prerouting && !checksumHolds(packet)) return 'bad UDP checksum';
+  if (!contentHolds(packet, at, tracking)) return 'bad UDP checksum';
   return null;
 }
 
