@@ -212,9 +212,9 @@ function assumeHost(read: Pick<ReadInputs, 'pcaps' | 'written'>, io: Io): Host {
 }
 
 function rulesOf(file: string | null, settings: RuleTextSettings, io: Io): Ruleset {
-  if (file === null) return loadRules(io.directory, settings);
+  if (file === null) return loadRules(io.directory, settings, true);
   try {
-    return readRules(readNamed(file), settings);
+    return readRules(readNamed(file), settings, true);
   } catch (error) {
     if (error instanceof RulesError) throw new LoadError(`${file}:${error.line}: ${error.message}`);
     throw error;
