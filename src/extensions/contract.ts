@@ -160,7 +160,9 @@ export interface RuleSite {
   hooks: ReadonlySet<Hook>;
   rule: RuleSpec;
   /** Names of the rate estimators that RATEEST rules anywhere have made; absent where that is not known, then any is taken. */
-  rateEstimators?: ReadonlySet<string>;
+  readonly rateEstimators?: ReadonlySet<string> | undefined;
+  /** The machine's names and files; absent where nothing of a real machine is to count. */
+  readonly names?: NameServices | undefined;
 }
 
 /** The kernel's answer to a rule that it does not take, by errno name. */

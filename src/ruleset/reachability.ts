@@ -42,6 +42,25 @@ export class JumpGraph {
     return reached;
   }
 
+  /** Chains on the longest way of jumps from a base chain, itself included. There must be no loop. */
+  depth(): number {
+    const depths = new Map<string, number>();
+    const depthOf = (name: string): number => {
+      let depth = depths.get(name);
+      if (depth === undefined) {
+        depth = 1;
+        for (const next of this.edges.get(name) ?? []) depth = Math.max(depth, 1 + depthOf(next));
+        depths.set(name, depth);
+      }
+      return depth;
+    };
+    let deepest = 0;
+    for (const chain of this.table.chains.values()) {
+      if (chain.policy !== null) deepest = Math.max(deepest, depthOf(chain.name));
+    }
+    return deepest;
+  }
+
   /** Whether a packet could come back to a chain that it is in, starting from a base chain. */
   hasLoop(): boolean {
     const done = new Set<string>();

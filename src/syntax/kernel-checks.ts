@@ -9,6 +9,40 @@ import type { RuleTextSettings } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
 
 const NO_HOOKS: ReadonlySet<Hook> = new Set();
+const NO_NAMES: ReadonlySet<string> = new Set();
+/** NFT_JUMP_STACK_SIZE, the base chain's place included. */
+const NFT_DEPTH = 16;
+
+/** What the kernel knows besides the rule that it checks. */
+type KernelView = Pick<RuleSite, 'variant' | 'rateEstimators' | 'names'>;
+
+/** Estimators that RATEEST makes, and those that a match holds. */
+const ESTIMATOR = /(?: -j RATEEST --rateest-name| --rateest[12]?) (?:"((?:[^"\\]|\\.)*)"|(\S+))/g;
+
+/** Names of the rate estimators that save text of rules names. */
+export function rateEstimatorsIn(text: string): string[] {
+  if (!text.includes(' --rateest')) return [];
+  return Array.from(text.matchAll(ESTIMATOR), ([, quoted, plain]) => plain ?? quoted?.replace(/\\(.)/g, '$1') ?? '');
+}
+
+/** What the kernel knows while rules go into a table. */
+export function kernelView(table: Table, { variant, kernel }: RuleTextSettings): KernelView {
+  if (kernel === undefined) return { variant };
+  let estimators: ReadonlySet<string> | null = null;
+  return {
+    variant,
+    names: kernel.names,
+    get rateEstimators() {
+      if (estimators === null) {
+        const made = [...table.chains.values()].flatMap(({ rules }) =>
+          rules.flatMap(({ text }) => (text.includes(' -j RATEEST ') ? rateEstimatorsIn(text) : [])),
+        );
+        estimators = new Set([...kernel.rateEstimators(), ...made]);
+      }
+      return estimators;
+    },
+  };
+}
 const hookSets = new Map<string, ReadonlySet<Hook>>();
 
 /** Hooks of one base chain, or of all of a table's. */
@@ -34,20 +68,47 @@ export function needsCheck(spec: RuleSpec, chain: string, table: TableName, vari
     (target.kind === 'extension' && findTarget(target.name, family)?.check !== undefined) ||
     spec.matches.some((match) => findMatch(match.name, family)?.check !== undefined);
   if (!checked) return null;
-  if (isBuiltin(table, chain)) return checkRule(spec, table, variant, hookSet(table, chain)) === null ? null : spec;
-  const anywhere = checkRule(spec, table, variant, hookSet(table, null));
-  return anywhere === null && checkRule(spec, table, variant, NO_HOOKS) === null ? null : spec;
+  const view: KernelView = { variant, rateEstimators: NO_NAMES };
+  // Control groups come and go.
+  if (spec.matches.some(({ name }) => name === 'cgroup')) return spec;
+  if (isBuiltin(table, chain)) return checkRule(spec, table, view, hookSet(table, chain)) === null ? null : spec;
+  const anywhere = checkRule(spec, table, view, hookSet(table, null));
+  return anywhere === null && checkRule(spec, table, view, NO_HOOKS) === null ? null : spec;
+}
+
+/** A place for a rule; what is seldom asked for is found when it is. */
+class Site implements RuleSite {
+  readonly family;
+  readonly variant;
+  readonly rule: RuleSpec;
+  readonly table: TableName;
+  readonly hooks: ReadonlySet<Hook>;
+  private readonly view: KernelView;
+  constructor(rule: RuleSpec, table: TableName, hooks: ReadonlySet<Hook>, view: KernelView) {
+    this.family = rule.family;
+    this.variant = view.variant;
+    this.rule = rule;
+    this.table = table;
+    this.hooks = hooks;
+    this.view = view;
+  }
+  get rateEstimators(): RuleSite['rateEstimators'] {
+    return this.view.rateEstimators;
+  }
+  get names(): RuleSite['names'] {
+    return this.view.names;
+  }
 }
 
 /** What the kernel answers to one rule that is reached from `hooks`. */
 export function checkRule(
   spec: RuleSpec,
   table: TableName,
-  variant: Variant,
+  view: KernelView,
   hooks: ReadonlySet<Hook>,
 ): KernelError | null {
   const { family, target } = spec;
-  const site: RuleSite = { family, variant, table, hooks, rule: spec };
+  const site = new Site(spec, table, hooks, view);
   for (const match of spec.matches) {
     const error = findMatch(match.name, family)?.check?.(match.data, site) ?? null;
     if (error !== null) return error;
@@ -57,6 +118,11 @@ export function checkRule(
 }
 
 const isJump = (added: AddedRule): boolean => added.spec.target.kind === 'jump' || added.spec.target.kind === 'goto';
+
+/** Whether jumps follow each other for longer than nftables keeps track of them; the graph has no loop. */
+export function isTooDeep(graph: JumpGraph): boolean {
+  return graph.depth() > NFT_DEPTH;
+}
 
 /**
  * What the kernel answers to a table as a transaction leaves it: null, ELOOP where packets could go round, or the first
@@ -71,12 +137,13 @@ export function checkTable(
   if (added.length === 0) return null;
   const graph = new JumpGraph(table);
   const jumps = added.some(isJump);
-  if (jumps && graph.hasLoop()) return 'ELOOP';
+  if (jumps && (graph.hasLoop() || (settings.variant === 'nft' && isTooDeep(graph)))) return 'ELOOP';
+  const view = kernelView(table, settings);
   const hooks = graph.hooks();
   const newRules = new Set<StoredRule>();
   for (const { chain, rule, spec } of added) {
     newRules.add(rule);
-    const error = checkRule(spec, table.name, settings.variant, hooksOf(hooks, chain));
+    const error = checkRule(spec, table.name, view, hooksOf(hooks, chain));
     if (error !== null) return error;
   }
   if (!jumps) return null;
@@ -85,7 +152,7 @@ export function checkTable(
   for (const chain of table.chains.values()) {
     const reached = hooksOf(hooks, chain.name);
     if (reached.size === hooksOf(oldHooks, chain.name).size) continue;
-    const error = checkChain(chain, table, reached, newRules, settings);
+    const error = checkChain(chain, table, reached, newRules, settings, view);
     if (error !== null) return error;
   }
   return null;
@@ -97,10 +164,11 @@ function checkChain(
   hooks: ReadonlySet<Hook>,
   except: ReadonlySet<StoredRule>,
   settings: RuleTextSettings,
+  view: KernelView,
 ): KernelError | null {
   for (const rule of chain.rules) {
     if (except.has(rule) || chainTarget(table, rule.text) !== null || !/ -[mj] /.test(rule.text)) continue;
-    const error = checkRule(ruleSpecOf(rule, table, settings), table.name, settings.variant, hooks);
+    const error = checkRule(ruleSpecOf(rule, table, settings), table.name, view, hooks);
     if (error !== null) return error;
   }
   return null;

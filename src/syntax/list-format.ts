@@ -18,6 +18,8 @@ export interface ListFormat {
   lineNumbers: boolean;
   /** The form in which -v -A echoes a rule: no columns, no counters. */
   echo: boolean;
+  /** Takes warnings that the real tools give while they list. */
+  warn(text: string): void;
 }
 
 /** A counter, rounded as the real tools do from 100,000 on, with the blank after it. `table`: in a column. */
@@ -118,7 +120,8 @@ export function formatListLine(
   line += `${rule.source?.invert === true ? '!' : ' '}${pad(addressText(rule.source, family, format), 19)} `;
   line += `${rule.destination?.invert === true ? '!' : ' '}${echo ? '-> ' : ''}${pad(addressText(rule.destination, family, format), 19)}`;
   line += echo ? '  ' : ' ';
-  const context: PrintContext = { family, variant: format.variant, numeric: format.numeric, names: format.names, rule };
+  const { variant, numeric, names, warn } = format;
+  const context: PrintContext = { family, variant, numeric, names, rule, warn };
   if (rule.target.kind === 'goto') line += '[goto] ';
   for (const match of rule.matches) line += findMatch(match.name, family)?.print(match.data, context) ?? '';
   if (rule.target.kind === 'extension') {

@@ -3,7 +3,7 @@ import type { Chain } from '../ruleset/ruleset.ts';
 import type { CommandLine } from './command-line.ts';
 import { Opt } from './command-options.ts';
 import { formatHeader, formatListLine, type ListFormat } from './list-format.ts';
-import { formatRuleSpec, printedText } from './rule-text.ts';
+import { formatRuleSpec, savedText } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
 import type { Session } from './session.ts';
 
@@ -18,6 +18,7 @@ export function listFormat(line: CommandLine, session: Session): ListFormat {
     exact: (options & Opt.expanded) !== 0,
     lineNumbers: (options & Opt.lineNumbers) !== 0,
     echo: false,
+    warn: session.warn,
   };
 }
 
@@ -31,6 +32,7 @@ export function echoFormat(session: Session): ListFormat {
     exact: false,
     lineNumbers: false,
     echo: true,
+    warn: session.warn,
   };
 }
 
@@ -79,7 +81,7 @@ export function listRules(draft: TableDraft, line: CommandLine, session: Session
       if (number !== 0 && index + 1 !== number) return;
       const text = verbose
         ? formatRuleSpec(ruleSpecOf(rule, draft.table, session), session, ` -c ${rule.packets} ${rule.bytes}`)
-        : printedText(rule.text, session.variant);
+        : savedText(rule, draft.table, session);
       session.out(`-A ${chain.name}${text}\n`);
     });
   }

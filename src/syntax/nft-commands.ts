@@ -9,7 +9,7 @@ import { StepError } from './errno.ts';
 import { needsCheck } from './kernel-checks.ts';
 import { formatListLine } from './list-format.ts';
 import { echoFormat, listFormat, listRules, listTable } from './listing.ts';
-import { nftRefusal, normalizeForNft } from './nft-rules.ts';
+import { addedRule, assertNative, nftRefusal, normalizeForNft } from './nft-rules.ts';
 import type { NftTable, NftTransaction } from './nft-transaction.ts';
 import { expandRules } from './rule-expansion.ts';
 import { storeRuleSpec } from './rule-text.ts';
@@ -228,10 +228,12 @@ function queueRules(
   if (session.family === 6) line.counters = { packets: 0n, bytes: 0n };
   const verbose = (line.options & Opt.verbose) !== 0;
   for (const each of expandRules(line)) {
+    assertNative(each);
     const spec = normalizeForNft(each);
-    const stored = storedRule(storeRuleSpec(spec, session), line);
+    const kept = (line.command & (Cmd.check | Cmd.delete)) === 0 ? addedRule(spec) : spec;
+    const stored = storedRule(storeRuleSpec(kept, session), line);
     const echo = (): void => {
-      if (verbose) session.out(formatListLine(spec, stored, 0, echoFormat(session)));
+      if (verbose) session.out(formatListLine(each, stored, 0, echoFormat(session)));
     };
     const checked = needsCheck(spec, chainName, tableName, session.variant);
     const refusal = nftRefusal(spec);

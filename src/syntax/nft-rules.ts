@@ -93,15 +93,17 @@ export function normalizeForNft(rule: RuleSpec): RuleSpec {
   if (!rule.matches.some(isNative)) return plain ? rule : { ...rule, inInterface, outInterface };
   const matches: MatchUse[] = [];
   let changed = !plain;
-  for (const match of rule.matches) {
-    if (!isNative(match)) {
-      matches.push(match);
+  for (const use of rule.matches) {
+    if (!isNative(use)) {
+      matches.push(use);
       continue;
     }
-    if (saysNothing(match)) {
+    if (saysNothing(use)) {
       changed = true;
       continue;
     }
+    const match = readBack(use);
+    changed ||= match !== use;
     const earlier = matches.findIndex((other) => other.name === match.name && isNative(other));
     if (earlier < 0) {
       matches.push(match);

@@ -5,7 +5,7 @@ import { TableDraft } from '../ruleset/draft.ts';
 import { hooksOf, JumpGraph } from '../ruleset/reachability.ts';
 import { addTable, type Chain, isBuiltin, newTable, type StoredRule, type Table } from '../ruleset/ruleset.ts';
 import { type Errno, errnoText, StepError } from './errno.ts';
-import { checkRule, checkTable } from './kernel-checks.ts';
+import { checkRule, checkTable, isTooDeep, kernelView } from './kernel-checks.ts';
 import { ruleSpecOf } from './save-format.ts';
 import { commitDraft, type Session } from './session.ts';
 
@@ -224,15 +224,16 @@ class Replay {
   ): Errno | null {
     const { table } = this.draft;
     const graph = this.graph();
-    if (jumpTo !== null && graph.hasLoop()) return 'EMLINK';
+    if (jumpTo !== null && (graph.hasLoop() || isTooDeep(graph))) return 'EMLINK';
     const hooks = graph.hooks();
-    const own = checkRule(spec, table.name, this.session.variant, hooksOf(hooks, chain));
+    const view = kernelView(this.base, this.session);
+    const own = checkRule(spec, table.name, view, hooksOf(hooks, chain));
     if (own !== null || jumpTo === null) return own;
     for (const other of this.base.chains.values()) {
       const reached = hooksOf(hooks, other.name);
       if (reached.size === hooksOf(before, other.name).size) continue;
       for (const old of other.rules) {
-        const error = checkRule(ruleSpecOf(old, table, this.session), table.name, this.session.variant, reached);
+        const error = checkRule(ruleSpecOf(old, table, this.session), table.name, view, reached);
         if (error !== null) return error;
       }
     }

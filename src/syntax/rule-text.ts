@@ -4,6 +4,7 @@ import { findMatch, findTarget } from '../extensions/registry.ts';
 import type { Family } from '../packet/family.ts';
 import { ANY_ADDRESS, formatAddress, formatIpv4, prefixLength, sameAddress } from '../ruleset/addresses.ts';
 import type { AddressMatch, InterfaceMatch, RuleSpec } from '../ruleset/rule.ts';
+import type { StoredRule, Table } from '../ruleset/ruleset.ts';
 import { parseCommandLine } from './command-line.ts';
 import { Cmd } from './command-options.ts';
 import { protocolName } from './protocols.ts';
@@ -16,6 +17,18 @@ export interface RuleTextSettings {
   names: NameServices;
   /** Sets by name, for `-m set` and `-j SET`; without it no set exists. */
   setByName?: (name: string) => { name: string; dimension: number; family: Family | 0 } | undefined;
+  /** What else the kernel knows when rules are added; where it is absent, such things are taken for there. */
+  kernel?: KernelKnowledge;
+  /** Takes warnings that the real tools give while they print rules. */
+  warn?: (text: string) => void;
+}
+
+/** What the kernel looks up when it checks a rule. */
+export interface KernelKnowledge {
+  /** Names of the rate estimators that rules of any table have made. */
+  rateEstimators(): ReadonlySet<string>;
+  /** Files of the machine, for what the kernel knows by path. */
+  names: NameServices;
 }
 
 function maskText(match: AddressMatch, family: Family): string {
@@ -66,7 +79,7 @@ export function storeRuleSpec(rule: RuleSpec, settings: RuleTextSettings): strin
 }
 
 const ONLY_STORED =
-  / -[io] ["+]|port 0:65535|0:4294967295|-type \d+\/\d+:| --(?:monthdays 0|weekdays 8|datestop 1970-01-01T00:00:00)|--(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types) "/;
+  / -[io] ["+]|port 0:65535|0:4294967295|-type \d+\/\d+:| --(?:monthdays 0|weekdays 8|datestop 1970-01-01T00:00:00)|--(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types|label|rateest-name) "|-pfx ::\/0|nodemask =/;
 
 /** The save text of a rule that is kept as `text`. */
 export function printedText(text: string, variant: Variant): string {
@@ -77,13 +90,33 @@ export function printedText(text: string, variant: Variant): string {
     .replace(/( --icmp(?:v6)?-type \d+\/\d+):\d+/g, '$1')
     .replace(/( --monthdays )0,?/g, '$1')
     .replace(/( --weekdays )8/g, '$1')
+    .replace(/ --(?:src|dst)-pfx ::\/0(?= |$)/g, '')
+    .replace(/( --cluster-local-nodemask )=/g, '$1')
+    .replace(
+      /( -j IDLETIMER .*--label )"((?:[^"\\]|\\.)*)"/g,
+      (_, option, name) => option + name.replace(/\\(.)/g, '$1'),
+    )
     .replace(/ --datestop 1970-01-01T00:00:00/g, '')
     .replace(
-      /( --(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types) )"((?:[^"\\]|\\.)*)"/g,
+      /( --(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types|rateest-name) )"((?:[^"\\]|\\.)*)"/g,
       (_, option, name) => option + name.replace(/\\(.)/g, '$1'),
     )
     .replace(/( -[io] )"((?:[^"\\]|\\.)*)"/g, (_, option, name) => option + name.replace(/\\(.)/g, '$1'))
     .replace(/( !)? -[io] \+(?= |$)/g, (all, not) => (variant === 'nft' && not !== undefined ? all : ''));
+}
+
+/** Matches whose printing may give a warning. */
+const WARNING = / -m connlabel /;
+
+/** The save text of a rule of a ruleset, with the warnings that the real tools give while they print it. */
+export function savedText(rule: StoredRule, table: Table, settings: RuleTextSettings): string {
+  if (settings.warn !== undefined && WARNING.test(rule.text)) {
+    return formatRuleSpec(
+      parseRuleSpec(rule.text, settings, (name) => table.chains.has(name)),
+      settings,
+    );
+  }
+  return printedText(rule.text, settings.variant);
 }
 
 /**
@@ -103,6 +136,8 @@ function specText(rule: RuleSpec, settings: RuleTextSettings, counters: string, 
     names: settings.names,
     rule,
   };
+  // Rules are kept in silence.
+  if (!stored && settings.warn !== undefined) context.warn = settings.warn;
   let text =
     saveAddress('s', rule.source, family) +
     saveAddress('d', rule.destination, family) +

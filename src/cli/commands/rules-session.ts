@@ -1,11 +1,13 @@
 import type { NameServices } from '../../extensions/contract.ts';
+import type { Family } from '../../packet/family.ts';
 import { emptyRuleset, type Ruleset } from '../../ruleset/ruleset.ts';
-import { StateError } from '../../state/files.ts';
+import { readStateFile, StateError } from '../../state/files.ts';
 import { LockTimeout, lockDirectory } from '../../state/lock.ts';
 import { systemNames } from '../../state/names.ts';
 import { moveRuleState } from '../../state/rule-state.ts';
-import { loadRules, saveRules } from '../../state/rules-file.ts';
+import { loadRules, rulesFileName, saveRules } from '../../state/rules-file.ts';
 import { setHeaders } from '../../state/set-names.ts';
+import { rateEstimatorsIn } from '../../syntax/kernel-checks.ts';
 import type { Session } from '../../syntax/session.ts';
 import type { Io } from '../io.ts';
 import type { FamilyName } from './family-name.ts';
@@ -13,19 +15,40 @@ import type { FamilyName } from './family-name.ts';
 /** A session without any rules yet: enough to read a command line. */
 export function newSession(name: FamilyName, program: string, io: Io): Session {
   const names: NameServices = systemNames();
-  return {
+  const session: Session = {
     family: name.family,
     variant: name.variant,
     program,
     version: name.version,
     names,
     setByName: setHeaders(io.directory),
+    kernel: kernelKnowledge(name.family, names, () => session.ruleset, io),
     ruleset: emptyRuleset(name.family),
     changed: false,
     touched: false,
     renewed: new Map(),
     out: (text) => io.out(text),
     warn: (text) => io.err(text),
+  };
+  return session;
+}
+
+/** What the kernel would know from the rules of both families and from the machine. */
+function kernelKnowledge(
+  family: Family,
+  names: NameServices,
+  ruleset: () => Ruleset,
+  io: Io,
+): NonNullable<Session['kernel']> {
+  return {
+    names,
+    rateEstimators() {
+      const own = [...ruleset().tables.values()].flatMap((table) =>
+        [...table.chains.values()].flatMap(({ rules }) => rules.flatMap(({ text }) => rateEstimatorsIn(text))),
+      );
+      const other = (readStateFile(io.directory, rulesFileName(family === 4 ? 6 : 4)) ?? '').split('\n');
+      return new Set([...own, ...other.flatMap(rateEstimatorsIn)]);
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import { Hook } from '../../datapath/hooks.ts';
-import { defineMatch } from '../contract.ts';
+import { defineMatch, type NameServices } from '../contract.ts';
 import { not, saveString } from '../words.ts';
 
 /** `struct xt_cgroup_info_v2`. */
@@ -12,6 +12,18 @@ interface CgroupMatch {
 
 /** XT_CGROUP_PATH_MAX, less the final zero byte. */
 const MAX_PATH = 511;
+
+/** Where the hierarchy of cgroup2 is found. */
+const ROOTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'] as const;
+
+/** Whether this machine has the control group; where it has no hierarchy of them, any is taken. */
+function exists(path: string, names: NameServices): boolean {
+  const parts = path.split('/').filter((part) => part !== '');
+  // The kernel looks for groups by these names, and no group is called so.
+  if (parts.includes('.') || parts.includes('..')) return false;
+  const root = ROOTS.find((each) => names.file(`${each}/cgroup.controllers`) !== null);
+  return root === undefined || names.file([root, ...parts, 'cgroup.controllers'].join('/')) !== null;
+}
 
 function isWithin(cgroup: string, path: string): boolean {
   const root = path.replace(/^\/+|\/+$/g, '');
@@ -54,16 +66,16 @@ export const cgroup = defineMatch<CgroupMatch>({
     return text;
   },
   help: () => HELP,
-  check(data, { hooks }) {
+  check(data, { hooks, names }) {
     if ((data.path === null) === (data.classId === null)) return 'EINVAL';
+    if (data.path !== null && names !== undefined && !exists(data.path, names)) return 'EINVAL';
     return hooks.has(Hook.prerouting) || hooks.has(Hook.forward) ? 'EINVAL' : null;
   },
   explain: (data) =>
     data.path !== null
       ? `the local process is ${data.invertPath ? 'not ' : ''}within the control group ${data.path}`
       : `the local process has ${data.invertClassId ? 'not ' : ''}the net_cls class ${data.classId}`,
-  unknown: () =>
-    'control groups are known only from what the packet or the socket is said to belong to; a path is not looked for',
+  unknown: () => 'control groups are known only from what the packet or the socket is said to belong to',
   pure: true,
   // `cgroup_mt_v2` (net/netfilter/xt_cgroup.c)
   compile({ path, invertPath, classId, invertClassId }) {

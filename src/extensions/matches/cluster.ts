@@ -18,14 +18,24 @@ const MAX_NODES = 32;
 
 const hex8 = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`;
 
-/** The real reader takes 1 to 32 here, though it saves masks of 32 bits: the saved form is taken as well, else no state could be read back. */
+/**
+ * The real reader takes 1 to 32 here, though it saves masks of 32 bits. What is kept of a mask has a `=` before it, so that it can be
+ * read back.
+ */
 function parseNodeMask(text: string): number {
-  const mask = /^0x[0-9a-f]{8}$/.test(text) ? Number(text) : parseUnsigned(text, 1, MAX_NODES);
+  const mask = /^=0x[0-9a-f]{8}$/.test(text) ? Number(text.slice(1)) : parseUnsigned(text, 1, MAX_NODES);
   if (mask === null || mask === 0)
     throw new UsageError(
       `cluster: bad value for option "--cluster-local-nodemask", or out of range (1-${MAX_NODES}).\n`,
     );
   return mask;
+}
+
+function saved({ invert, nodeMask, totalNodes, hashSeed }: ClusterMatch, mark: string): string {
+  return (
+    `${not(invert)} --cluster-local-nodemask ${mark}${hex8(nodeMask)}` +
+    ` --cluster-total-nodes ${totalNodes} --cluster-hash-seed ${hex8(hashSeed)}`
+  );
 }
 
 const HELP = `cluster match options:
@@ -84,9 +94,8 @@ export const cluster = defineMatch<ClusterMatch>({
     if (!seen.has('cluster-local-node') && !seen.has('cluster-local-nodemask'))
       throw new UsageError("cluster match: `--cluster-local-node' or`--cluster-local-nodemask' is missing");
   },
-  save: (data) =>
-    `${not(data.invert)} --cluster-local-nodemask ${hex8(data.nodeMask)}` +
-    ` --cluster-total-nodes ${data.totalNodes} --cluster-hash-seed ${hex8(data.hashSeed)}`,
+  save: (data) => saved(data, ''),
+  store: (data) => saved(data, '='),
   print: (data) =>
     ` cluster ${data.invert ? '!' : ''}node_mask=${hex8(data.nodeMask)}` +
     ` total_nodes=${data.totalNodes} hash_seed=${hex8(data.hashSeed)}`,

@@ -1,7 +1,7 @@
 import { ConntrackInfo, type Packet } from '../../packet/packet.ts';
 import { formatAddress, parseAddress } from '../../ruleset/addresses.ts';
 import { equalUnderMask, type MaskedAddress, maskedAddressText } from '../addresses.ts';
-import { defineMatch, type PrintContext, UsageError } from '../contract.ts';
+import { defineMatch, type ParseContext, type PrintContext, UsageError } from '../contract.ts';
 import { badValue, not } from '../words.ts';
 
 /** Bits of `match` and `invert` (XT_IPVS_*). */
@@ -48,6 +48,9 @@ Any of the following options implies --ipvs (even negated)
                                 match, e.g. 21 for FTP
 `;
 
+/** Readers of warnings who know. */
+const warned = new WeakSet<ParseContext['warn']>();
+
 export const ipvs = defineMatch<IpvsMatch>({
   name: 'ipvs',
   families: [4, 6],
@@ -61,8 +64,9 @@ export const ipvs = defineMatch<IpvsMatch>({
     { name: 'vportctl', type: 'port', invert: true },
   ],
   init: ({ warn }) => {
-    // The kernel that is imitated has no ip_vs module, and the real tool says so whenever the match is named.
-    warn('Warning: Extension ipvs revision 0 not supported, missing kernel module?\n');
+    // The kernel that is imitated has no ip_vs module, and the real tool says so when the match is first named.
+    if (!warned.has(warn)) warn('Warning: Extension ipvs revision 0 not supported, missing kernel module?\n');
+    warned.add(warn);
     return {
       match: 0,
       invert: 0,

@@ -1,9 +1,9 @@
 import { scanDecimal } from '../../syntax/numbers.ts';
-import { defineMatch, type MatchFunction, UsageError, type Variant } from '../contract.ts';
+import { defineMatch, type MatchFunction, UsageError } from '../contract.ts';
 import { HZ, jiffiesAt } from '../jiffies.ts';
 
 /** `struct xt_rateinfo`: `average` is the time for one packet in units of 1/10000 s. */
-interface LimitMatch {
+export interface LimitMatch {
   average: number;
   burst: number;
 }
@@ -53,9 +53,9 @@ function parseRate(text: string): number {
   return average;
 }
 
-/** nft's own limit expression takes a burst of 0 for its default. */
-function burstOf({ burst }: LimitMatch, variant: Variant): number {
-  return burst === 0 && variant === 'nft' ? DEFAULT_BURST : burst;
+/** What nft's own limit expression makes of a use: a burst of 0 stands for the default. */
+export function nativeLimit(data: LimitMatch): LimitMatch {
+  return data.burst === 0 ? { ...data, burst: DEFAULT_BURST } : data;
 }
 
 function rateText({ average }: LimitMatch): string {
@@ -92,11 +92,8 @@ export const limit = defineMatch<LimitMatch>({
     if (option.name === 'limit') data.average = parseRate(option.text);
     else data.burst = option.number;
   },
-  save(data, { variant }) {
-    const burst = burstOf(data, variant);
-    return ` --limit ${rateText(data)}${burst === DEFAULT_BURST ? '' : ` --limit-burst ${burst}`}`;
-  },
-  print: (data, { variant }) => ` limit: avg ${rateText(data)} burst ${burstOf(data, variant)}`,
+  save: (data) => ` --limit ${rateText(data)}${data.burst === DEFAULT_BURST ? '' : ` --limit-burst ${data.burst}`}`,
+  print: (data) => ` limit: avg ${rateText(data)} burst ${data.burst}`,
   help: () => HELP,
   check({ average, burst }, { variant }) {
     if (variant === 'nft') return null;
@@ -140,7 +137,7 @@ function compileCredits({ average, burst }: LimitMatch, clock: Clock, ruleState:
 function compileNative(data: LimitMatch, clock: Clock, ruleState: RuleState): MatchFunction {
   const { rate, seconds } = rateOf(data.average, SCALE);
   const cost = Math.floor((seconds * 1e9) / rate);
-  const burst = burstOf(data, 'nft');
+  const { burst } = nativeLimit(data);
   const state = ruleState('limit', () => ({ last: clock.now(), packets: burst, rest: 0 }));
   return () => {
     const now = clock.now();

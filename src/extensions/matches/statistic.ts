@@ -60,6 +60,8 @@ export const statistic = defineMatch<StatisticMatch>({
         break;
       case 'probability':
         data.probability = Math.round(ONE * option.number);
+        // Both share a field in the kernel's structure.
+        data.every = data.probability + 1;
         break;
       case 'every':
         data.every = option.number;
@@ -74,9 +76,7 @@ export const statistic = defineMatch<StatisticMatch>({
       throw new UsageError('--probability must be specified when using random mode');
     if (data.mode === 'nth' && !seen.has('every') && !seen.has('packet'))
       throw new UsageError('--every and --packet must be specified when using nth mode');
-    // Without --every the kernel's field is 0, which stands for 1; with --probability the field holds that instead.
-    if (!seen.has('probability') && data.packet > data.every - 1)
-      throw new UsageError('the --packet p must be 0 <= p <= n-1');
+    if (data.packet > data.every - 1) throw new UsageError('the --packet p must be 0 <= p <= n-1');
   },
   save: (data) => describe(data, '--'),
   print: (data) => ` statistic${describe(data, '')}`,

@@ -134,9 +134,9 @@ export const string = defineMatch<StringMatch>({
   },
   help: () => HELP,
   check({ from, to, algorithm, pattern }) {
-    if (from > to) return 'EINVAL';
-    if (algorithm !== 'bm' && algorithm !== 'kmp') return algorithm === 'fsm' ? 'EINVAL' : 'ENOENT';
-    return pattern === '' ? 'EINVAL' : null;
+    if (from > to || pattern === '') return 'EINVAL';
+    if (algorithm === 'bm' || algorithm === 'kmp') return null;
+    return algorithm === 'fsm' ? 'EINVAL' : 'ENOENT';
   },
   explain: (data) =>
     `the packet ${data.invert ? 'does not contain' : 'contains'}${patternText(data.pattern)}${data.ignoreCase ? ' in any case' : ''}` +

@@ -158,11 +158,6 @@ export const tcp = defineMatch<TcpMatch>({
       }
     }
   },
-  finish(data, { variant, rule }) {
-    // nft looks at the number alone: `! -p tcp -m tcp --dport 22` passes.
-    if (variant === 'nft' && tcpIsNative(data) && rule.protocol !== Protocol.tcp)
-      throw new UsageError("TCP match requires '-p tcp'");
-  },
   save(data) {
     const option = data.option !== 0 || data.invertOption;
     const flags = data.flagMask !== 0 || data.invertFlags;

@@ -1,6 +1,6 @@
 import { readUint16 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import { defineMatch, UsageError } from '../contract.ts';
+import { defineMatch } from '../contract.ts';
 import { explainPorts, listPorts, portText, savePorts } from '../ports.ts';
 import { compileNativePorts, isAnyPort, portTests } from './tcp.ts';
 
@@ -55,10 +55,6 @@ export const udp = defineMatch<UdpMatch>({
       data.destinationPorts = ports;
       data.invertDestination = option.invert;
     }
-  },
-  finish(data, { variant, rule }) {
-    if (variant === 'nft' && udpIsNative(data) && rule.protocol !== Protocol.udp)
-      throw new UsageError("UDP match requires '-p udp'");
   },
   save: (data) =>
     savePorts('sport', data.sourcePorts, data.invertSource) +

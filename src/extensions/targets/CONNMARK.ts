@@ -117,13 +117,14 @@ export const CONNMARK = defineTarget<ConnmarkTarget>({
   save: saved,
   print: (data) => ` CONNMARK ${operation(data)}${data.shiftBits === 0 ? '' : ` ${shift(data)}`}`,
   help: () => HELP,
+  check: ({ shiftBits }) => (shiftBits > 31 ? 'EINVAL' : null),
   // A mask that the mode does not use is not in any text.
   same: (a, b) => saved(a) === saved(b),
   explain,
   compile: (data) => compile(data),
 });
 
-/** connmark_tg_shift; a shift by 32 is one by 0, as the processor does it. */
+/** connmark_tg_shift */
 function compile({ mode, ctmark, ctmask, nfmask, shiftRight, shiftBits }: ConnmarkTarget): TargetFunction {
   const shifted = (value: number): number => (shiftRight ? value >>> shiftBits : (value << shiftBits) >>> 0);
   const keepConnection = ~ctmask;

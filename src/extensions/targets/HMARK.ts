@@ -121,7 +121,9 @@ function prefixLength(mask: AddressWords, family: Family): number {
 /** The mask of an IPv6 prefix as a listing has it: its length, all else as an address. */
 function listedPrefix(mask: AddressWords, family: Family): string {
   const length = prefixLength(mask, family);
-  return family === 6 && length < 0 ? formatAddress6(mask) : String(length);
+  if (family === 6 && length < 0) return formatAddress6(mask);
+  // What the real tool puts after the address of a whole IPv6 mask: nothing.
+  return family === 6 && length === 128 ? '' : String(length);
 }
 
 function saved(data: HmarkTarget, family: Family): string {

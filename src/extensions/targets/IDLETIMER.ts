@@ -1,6 +1,6 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { defineTarget } from '../contract.ts';
-import { saveBareString } from '../words.ts';
+import { storedName } from '../words.ts';
 
 /** `struct idletimer_tg_info_v1`. */
 interface IdletimerTarget {
@@ -23,6 +23,10 @@ const TIMEOUT_LIMIT = 2_147_483;
 /** Names that are taken in the timer's directory of sysfs, or are no file names. */
 const TAKEN = ['', '.', '..', 'power', 'subsystem', 'uevent'];
 
+function saved({ timeout, alarm }: IdletimerTarget, label: string): string {
+  return ` --timeout ${timeout} --label ${label}${alarm ? ' --alarm' : ''}`;
+}
+
 export const IDLETIMER = defineTarget<IdletimerTarget>({
   name: 'IDLETIMER',
   families: [4, 6],
@@ -37,8 +41,8 @@ export const IDLETIMER = defineTarget<IdletimerTarget>({
     else if (name === 'label') data.label = text.slice(0, LONGEST_LABEL);
     else data.alarm = true;
   },
-  save: ({ timeout, label, alarm }) =>
-    ` --timeout ${timeout} --label${saveBareString(label)}${alarm ? ' --alarm' : ''}`,
+  save: (data) => saved(data, data.label),
+  store: (data) => saved(data, storedName(data.label)),
   print: ({ timeout, label, alarm }) => ` timeout:${timeout} label:${label}${alarm ? ' alarm' : ''}`,
   help: () => HELP,
   check({ timeout, label }) {

@@ -1,7 +1,7 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { defineTarget, UsageError } from '../contract.ts';
 import { feedRateEstimator, makeRateEstimator, RATE_ESTIMATOR } from '../rate-estimator.ts';
-import { saveBareString } from '../words.ts';
+import { storedName } from '../words.ts';
 
 /** `struct xt_rateest_target_info`, and the times from which its logarithms are made. */
 interface RateestTarget {
@@ -87,7 +87,8 @@ export const RATEEST = defineTarget<RateestTarget>({
     data.ewmaLog = ewmaLog - 1;
     if (data.ewmaLog === 0 || data.ewmaLog >= 31) throw new UsageError('RATEEST: ewmalog value is out of range');
   },
-  save: (data) => texts(data, saveBareString(data.name), '--rateest-'),
+  save: (data) => texts(data, ` ${data.name}`, '--rateest-'),
+  store: (data) => texts(data, ` ${storedName(data.name)}`, '--rateest-'),
   print: (data) => texts(data, ` ${data.name}`, ''),
   help: () => HELP,
   same: (a, b) => texts(a, a.name, '') === texts(b, b.name, ''),

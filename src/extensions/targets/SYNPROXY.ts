@@ -1,8 +1,7 @@
-import type { MachineServices } from '../../datapath/environment.ts';
 import { Hook } from '../../datapath/hooks.ts';
 import {
-  type CookieSecrets,
   clientSynAck,
+  cookieSecrets,
   hideInTimestamp,
   makeCookie,
   readSynproxyOptions,
@@ -40,14 +39,6 @@ const SYN = 0x02;
 const RST = 0x04;
 const ACK = 0x10;
 const ECE_CWR = 0xc0;
-
-/** The secrets of the machine's cookies. */
-export function cookieSecrets(machine: Pick<MachineServices, 'namedState' | 'random'>): CookieSecrets {
-  return machine.namedState<CookieSecrets>('synproxy', 'secrets', () => [
-    machine.random() >>> 0,
-    machine.random() >>> 0,
-  ]);
-}
 
 function texts({ options, wscale, mss }: SynproxyTarget, before: string, after: string): string {
   let text = '';
@@ -99,7 +90,6 @@ export const SYNPROXY = defineTarget<SynproxyTarget>({
   help: () => HELP,
   check: (_, site) => refusePlacement(site, PLACEMENT),
   explain: () => 'the machine answers for the server until the client has proved its address',
-  unknown: () => 'the sequence numbers of the server are not translated to those the client was given',
   compile({ options: allowed, wscale, mss }, { machine }) {
     const secrets = cookieSecrets(machine);
     return (packet) => {

@@ -29,6 +29,10 @@ function prefixText({ address, length }: Prefix): string {
   return `${formatAddress6(address)}/${length}`;
 }
 
+function saved({ source, destination }: PrefixTranslation): string {
+  return ` --src-pfx ${prefixText(source)} --dst-pfx ${prefixText(destination)}`;
+}
+
 function hasHostBits({ address, length }: Prefix): boolean {
   const mask = prefixMask(6, length);
   return address.some((word, i) => (word & ~mask[i]!) !== 0);
@@ -95,7 +99,8 @@ export function prefixTranslationTarget(name: 'SNPT' | 'DNPT'): TargetExtension 
       else data.destination = prefix;
     },
     // The real one leaves out ::/0, and cannot read back what it wrote then.
-    save: ({ source, destination }) => ` --src-pfx ${prefixText(source)} --dst-pfx ${prefixText(destination)}`,
+    save: (data) => saved(data).replace(/ --(?:src|dst)-pfx ::\/0/g, ''),
+    store: saved,
     print: ({ source, destination }) => ` ${name} src-pfx ${prefixText(source)} dst-pfx ${prefixText(destination)}`,
     help: () => `${name} target options:
  --src-pfx prefix/length
