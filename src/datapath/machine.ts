@@ -31,6 +31,8 @@ import { Recorder } from './recorder.ts';
 import { machineServices } from './services.ts';
 import { Stage } from './stages.ts';
 import { NamedStates } from './states.ts';
+import { cookieSecrets } from './synproxy.ts';
+import { synproxyHook } from './synproxy-hook.ts';
 import { ProgramEvaluator } from './traverse.ts';
 import { ReferenceEvaluator, type RuleTracer } from './traverse-reference.ts';
 
@@ -65,6 +67,8 @@ export function createMachine(options: MachineOptions): Machine {
     fragments.load(memory.fragments);
     peers.load((memory.stack as StackMemory | null)?.peers ?? []);
   }
+  states.load({}, options.namedState ?? {});
+  conntrack.listen(options.events ?? null);
 
   let kernel: Kernel;
   const services = machineServices({
@@ -92,7 +96,14 @@ export function createMachine(options: MachineOptions): Machine {
       nat,
       fragments,
       recorder,
-      synproxy: null,
+      synproxy: needs.synproxy
+        ? synproxyHook({
+            conntrack,
+            secrets: () => cookieSecrets(services),
+            now: () => clock.now,
+            send: (packet) => services.sendLocal(packet),
+          })
+        : null,
       reroute,
     });
   };
@@ -261,9 +272,12 @@ class SimulatedMachine implements Machine {
 
   /** Connections of packets that are gone and never confirmed them vanish. */
   #release(): void {
-    const { held, conntrack } = this.#kernel;
-    for (const packet of held) conntrack.release(packet);
+    const { held, conntrack, runner } = this.#kernel;
+    // What a listener keeps in its queue is not gone.
+    const kept = runner.keepsNone ? [] : held.filter((packet) => runner.keeps(packet));
+    for (const packet of held) if (!kept.includes(packet)) conntrack.release(packet);
     held.length = 0;
+    held.push(...kept);
   }
 
   writeCounters(): void {

@@ -6,6 +6,7 @@ import { jhash2 } from '../packet/jhash.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { compose, segment } from './compose.ts';
+import type { MachineServices } from './environment.ts';
 
 /** TCP options that SYNPROXY knows (`XT_SYNPROXY_OPT_*`). */
 export const SynproxyOption = { mss: 1, wscale: 2, sackPermitted: 4, timestamp: 8, ecn: 16 } as const;
@@ -114,6 +115,14 @@ const DATA_MASK = 0xffffff;
 
 /** Secrets of the machine's cookies: two words, plain data. */
 export type CookieSecrets = readonly [number, number];
+
+/** The machine's own secrets, drawn when they are first needed. */
+export function cookieSecrets(machine: Pick<MachineServices, 'namedState' | 'random'>): CookieSecrets {
+  return machine.namedState<CookieSecrets>('synproxy', 'secrets', () => [
+    machine.random() >>> 0,
+    machine.random() >>> 0,
+  ]);
+}
 
 function cookieHash(packet: Packet, minute: number, secret: number): number {
   const ports = readUint32(packet.bytes, packet.transport);

@@ -4,6 +4,22 @@ import type { Answer } from './scenario.ts';
 /** Next free IP id for answers; only a number that differs from those of the planned packets. */
 const ANSWER_ID = 0x4000;
 
+/** Time stamps are answered with time stamps (RFC 7323), beside what a SYN offers. */
+function timestampAnswer(segment: Buffer, answer: Answer): Buffer {
+  const end = (segment[12] >> 4) * 4;
+  const mss = answer.kind.includes('S') ? [Buffer.from('020405b4', 'hex')] : [];
+  for (let at = 20; at + 1 < end; at += segment[at] === 1 ? 1 : Math.max(2, segment[at + 1])) {
+    if (segment[at] !== 8 || segment[at + 1] !== 10) continue;
+    return Buffer.concat([
+      ...mss,
+      Buffer.from('0101080a', 'hex'),
+      words16(0, 7000 + answer.to),
+      segment.subarray(at + 2, at + 6),
+    ]);
+  }
+  return Buffer.concat(mss);
+}
+
 /** The packet (hex) that the far end sends in answer to one that left the router; null if there is no such answer. */
 export function answerTo(hex: string, answer: Answer): string | null {
   const bytes = Buffer.from(hex, 'hex');
@@ -39,6 +55,7 @@ export function answerTo(hex: string, answer: Answer): string | null {
         sequence: (flags & 16) !== 0 ? seen.segment.readUInt32BE(8) : 5000,
         acknowledgement: seen.segment.readUInt32BE(4) + length,
         flags: words[0],
+        options: timestampAnswer(seen.segment, answer),
         payload,
       },
       source,

@@ -244,7 +244,9 @@ function concretise(
 ): Concrete | null {
   const { dev, hex, sourceMac, destinationMac } = planned;
   if (planned.answer === undefined) return { dev, hex: hex ?? '', sourceMac, destinationMac };
-  const left = became[planned.answer.to]?.find((out) => out.dev !== 'local' && out.dev in host.interfaces);
+  const left = became[planned.answer.to]?.find(
+    (out) => out.dev in host.interfaces && (planned.answer?.dev ?? out.dev) === out.dev,
+  );
   if (left === undefined) return null;
   const answer = answerTo(left.hex, planned.answer);
   return answer === null ? null : { dev: left.dev, hex: answer, sourceMac, destinationMac };

@@ -41,6 +41,8 @@ export interface Answer {
   /** TCP flags of the answer (`SA`, `A`, `FA`, `R`), `reply` for UDP and ICMP echo, `error TYPE CODE` for an ICMP error. */
   kind: string;
   payload?: string;
+  /** To what left by this device; absent: to the first packet that left. */
+  dev?: string;
 }
 
 /** A packet as it was really sent. */
