@@ -1,3 +1,4 @@
+import type { EventListener } from '../conntrack/events.ts';
 import type { Variant } from '../extensions/contract.ts';
 import type { Device } from '../host/device.ts';
 import type { Family } from '../packet/family.ts';
@@ -46,10 +47,14 @@ export interface MachineOptions {
   random: RandomGenerator;
   /** What an earlier run left behind (`Machine.memory()`); null for a machine just switched on. */
   memory: MachineMemory | null;
+  /** Named state that stands from the start, by kind and name, in place of what the memory has of these kinds. */
+  namedState?: MachineMemory['namedState'];
   /** Who listens on NFQUEUE; absent: nobody. */
   queues?: QueueListener | null;
   /** Who wants every step; null: the fast path. */
   observer?: Observer | null;
+  /** Who hears of changes in connection tracking; absent: nobody. */
+  events?: EventListener | null;
   /** Whether the outcome is to hold what left, was delivered and logged. Off where only verdicts are counted. */
   collect?: boolean;
 }

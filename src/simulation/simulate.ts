@@ -13,6 +13,7 @@ import type {
 } from '../datapath/machine-contract.ts';
 import type { QueueListener } from '../datapath/queueing.ts';
 import type { NameServices, Variant } from '../extensions/contract.ts';
+import { fingerprintState, parseFingerprints } from '../extensions/matches/osf-fingerprints.ts';
 import type { HostDescription } from '../host/description.ts';
 import { createHost } from '../host/host.ts';
 import { readHostYaml } from '../host/yaml.ts';
@@ -43,6 +44,8 @@ export interface SimulationOptions {
   variant?: Variant;
   /** Of the random generator; default 1. */
   seed?: number;
+  /** Fingerprints of operating systems for `-m osf`, in the format of pf.os. */
+  fingerprints?: string;
   /** Who listens on NFQUEUE. */
   queues?: QueueListener;
   /** What an earlier simulation left behind (`Simulation.memory()`). */
@@ -125,6 +128,8 @@ export function simulate(options: SimulationOptions = {}): Simulation {
     clock,
     random,
     memory,
+    namedState:
+      options.fingerprints === undefined ? {} : fingerprintState(parseFingerprints(options.fingerprints).fingerprints),
     queues: options.queues ?? null,
     observer: (step) => steps.push(step),
     collect: true,

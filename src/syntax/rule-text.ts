@@ -164,8 +164,11 @@ function specText(rule: RuleSpec, settings: RuleTextSettings, counters: string, 
       return `${text} -j ${target.chain}`;
     case 'goto':
       return `${text} -g ${target.chain}`;
-    case 'extension':
-      return `${text} -j ${target.name}${findTarget(target.name, family)?.save(target.data, context) ?? ''}`;
+    case 'extension': {
+      const extension = findTarget(target.name, family);
+      const words = stored ? extension?.store?.(target.data, context) : undefined;
+      return `${text} -j ${target.name}${words ?? extension?.save(target.data, context) ?? ''}`;
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import type { Host } from '../../datapath/environment.ts';
 import { loadRuleset, storeCounters } from '../../datapath/load.ts';
 import { createMachine } from '../../datapath/machine.ts';
 import type { Machine, MachineOptions } from '../../datapath/machine-contract.ts';
+import { type Fingerprint, fingerprintState, parseFingerprints } from '../../extensions/matches/osf-fingerprints.ts';
 import type { Device } from '../../host/device.ts';
 import { HostFileError, readHostYaml } from '../../host/yaml.ts';
 import type { SetSource, TraceSets } from '../../ipset/index.ts';
@@ -61,7 +62,10 @@ export interface MachineFiles {
   commit: boolean;
 }
 
-type Listeners = Pick<MachineOptions, 'observer' | 'collect' | 'queues'>;
+/** Fingerprints of operating systems in the state directory, in the format of pf.os. */
+const FINGERPRINTS_FILE = 'pf.os';
+
+type Listeners = Pick<MachineOptions, 'observer' | 'collect' | 'queues' | 'events'>;
 
 const DEFAULT_SEED = 1;
 
@@ -103,6 +107,7 @@ function readMachine(
   const random = new RandomGenerator(files.seed ?? DEFAULT_SEED, files.seed === null ? memory?.random : undefined);
   const loaded4 = loadRuleset(ruleset4, settings4);
   const loaded6 = loadRuleset(ruleset6, settings6);
+  const fingerprints = readFingerprints(io);
   let sets: TraceSets;
   return {
     host,
@@ -132,6 +137,7 @@ function readMachine(
         clock,
         random,
         memory: memory === null ? null : { ...memory, clock: Math.min(memory.clock, start) },
+        ...(fingerprints === null ? {} : { namedState: fingerprintState(fingerprints) }),
         ...listeners,
       });
     },
@@ -197,6 +203,18 @@ function readHost(files: MachineFiles, io: Io): ReturnType<typeof readHostYaml> 
     if (error instanceof HostFileError) throw new LoadError(error.message);
     throw error;
   }
+}
+
+/** Fingerprints of operating systems for `-m osf`, which nfnl_osf would load into the kernel; null where there is no file of them. */
+function readFingerprints(io: Io): readonly Fingerprint[] | null {
+  const text = readStateFile(io.directory, FINGERPRINTS_FILE);
+  if (text === null) return null;
+  const { fingerprints, bad } = parseFingerprints(text);
+  if (bad.length > 0) {
+    const which = bad.length === 1 ? `line ${bad[0]} is` : `lines ${bad.join(', ')} are`;
+    io.err(`iptsim trace: ${path.join(io.directory, FINGERPRINTS_FILE)}: ${which} no fingerprints, and left out\n`);
+  }
+  return fingerprints;
 }
 
 /** Without a description the packets name the interfaces. */

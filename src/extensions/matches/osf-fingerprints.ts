@@ -16,6 +16,11 @@ export interface Fingerprint {
 /** The kind under which fingerprints are kept as named state (name `fingerprints`, an array). */
 export const OSF_STATE = 'osf';
 
+/** Fingerprints as a machine's named state from the start. */
+export function fingerprintState(fingerprints: readonly Fingerprint[]): Record<string, Record<string, unknown>> {
+  return { [OSF_STATE]: { fingerprints } };
+}
+
 const OPTIONS: Readonly<Record<string, readonly [kind: number, length: number]>> = {
   N: [1, 1],
   E: [0, 1],
