@@ -46,6 +46,11 @@ const COMMANDS: readonly OwnCommand[] = [
     load: async () => (await import('./commands/net.ts')).net,
   },
   {
+    name: 'group',
+    summary: 'security groups: the rules of every host, and who reaches whom',
+    load: async () => (await import('./commands/group.ts')).group,
+  },
+  {
     name: 'help',
     summary: 'help about a command, or about `packets`',
     load: async () => (await import('./commands/help.ts')).help,

@@ -217,16 +217,17 @@ function refusalOf(heard: Heard, client: string, root: Hop): Stop {
 
 const NOWHERE = { table: null, chain: null, rule: null } as const;
 
-/** Where a packet, or the answer of a host to it, got lost: the farthest point that it reached. */
+/** Where a packet, or the answer of a host to it, got lost: where a rule dropped it, else the farthest point that it reached. */
 function lossOf(root: Hop): Stop {
-  let last: { hop: Hop; lost: Lost | null } = { hop: root, lost: null };
-  for (const hop of hopsOf(root)) {
-    last = { hop, lost: null };
-    const lost = hop.next.find((next) => next.kind === 'lost');
-    if (lost !== undefined) last = { hop, lost: lost as Lost };
-  }
-  const { hop, lost } = last;
-  if (lost !== null) return { ...NOWHERE, host: hop.host, reason: lost.reason };
+  const hops = hopsOf(root);
+  const dropper = hops.findLast(({ outcome }) => outcome.verdict === 'dropped' && outcome.table !== null);
+  const hop = dropper ?? hops.at(-1)!;
+  const lost = hops
+    .flatMap(({ host, next }) =>
+      next.filter((each): each is Lost => each.kind === 'lost').map(({ reason }) => ({ host, reason })),
+    )
+    .at(-1);
+  if (dropper === undefined && lost !== undefined) return { ...NOWHERE, ...lost };
   const { table, chain, rule, reason, verdict } = hop.outcome;
   if (verdict === 'delivered') return { ...NOWHERE, host: hop.host, reason: 'it was delivered, but nobody answers' };
   return { host: hop.host, table, chain, rule, reason: reason ?? verdict };

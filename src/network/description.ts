@@ -32,8 +32,10 @@ export interface VirtualMachine {
   iptables?: string | null;
   ip6tables?: string | null;
   ipset?: string | null;
-  /** Security groups. */
+  /** Security groups; default the group `default`, where the network has groups at all. */
   groups?: readonly string[] | null;
+  /** false: no group and no protection against spoofing. */
+  port_security?: boolean | null;
   /** Further addresses (CIDR), each with its MAC if it has another, from which the machine may send. */
   allowed_address_pairs?: readonly { address: string; mac?: string | null }[] | null;
 }

@@ -136,7 +136,9 @@ export class Network {
     const link = this.#segments.linkName(from);
     if (link === null) return [];
     this.onFrame?.({ link, time, linkHeader: frame.linkHeader, bytes: frame.bytes });
-    return this.#segments.peers(from).filter(({ device }) => device.bridge !== null || isFor(frame.linkHeader, device));
+    return this.#segments
+      .peersFor(from, frame.linkHeader)
+      .filter(({ device }) => device.bridge !== null || isFor(frame.linkHeader, device));
   }
 
   #lostFrame(hop: Hop, { device }: EmittedPacket): Lost {

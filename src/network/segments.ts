@@ -18,6 +18,7 @@ export class Segments {
   readonly #peers = new Map<string, Station[]>();
   readonly #linkNames = new Map<string, string>();
   readonly #hosts: ReadonlyMap<string, Host>;
+  readonly #macsBehind = new Map<string, Set<string>>();
   /** By `host/device` of an interface with addresses: MACs by address. */
   readonly #resolved = new Map<string, Map<string, Uint8Array>>();
 
@@ -51,6 +52,35 @@ export class Segments {
       if (tagged !== undefined) found.push({ host: below.host, device: tagged });
     }
     return found;
+  }
+
+  /** The peers to which a switch would give a frame: where its destination lives, else all. */
+  peersFor(station: Station, linkHeader: Uint8Array): Station[] {
+    const peers = this.peers(station);
+    if (peers.length < 2 || (linkHeader[0]! & 1) === 1) return peers;
+    const mac = toHex(linkHeader, 0, 6);
+    const known = peers.filter((peer) => this.#behind(peer).has(mac));
+    return known.length > 0 ? known : peers;
+  }
+
+  /** MACs of everybody whom a link reaches through one of its ends. */
+  #behind(end: Station): ReadonlySet<string> {
+    const at = key(end);
+    let macs = this.#macsBehind.get(at);
+    if (macs === undefined) {
+      macs = new Set([toHex(end.device.mac)]);
+      const { bridge } = end.device;
+      if (bridge !== null) {
+        macs.add(toHex(bridge.mac));
+        for (const port of bridge.ports) {
+          if (port === end.device) continue;
+          macs.add(toHex(port.mac));
+          for (const { device } of this.#beyond({ host: end.host, device: port })) macs.add(toHex(device.mac));
+        }
+      }
+      this.#macsBehind.set(at, macs);
+    }
+    return macs;
   }
 
   /** The MAC of who has an address where `station` would ask for it (ARP, neighbour discovery); null if nobody answers. */

@@ -51,6 +51,7 @@ const VM: Readonly<Record<string, Shape>> = {
   ipset: 'text',
   groups: 'list',
   allowed_address_pairs: 'list',
+  port_security: 'yes or no',
 };
 const INTERNET: Readonly<Record<string, Shape>> = { servers: 'mapping', routes: 'list' };
 const SERVER: Readonly<Record<string, Shape>> = { addresses: 'list', listen: 'list' };

@@ -8,7 +8,8 @@ import { conversationText, resultText } from '../../network/report-text.ts';
 import { type NetworkFile, NetworkFileError } from '../../network/yaml.ts';
 import { PLAIN } from '../../trace/reporters/text-layout.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
-import { located, planOf, readNetworkFile, startNetwork } from '../network/load.ts';
+import { planWithGroups } from '../network/groups.ts';
+import { located, readNetworkFile, startNetwork } from '../network/load.ts';
 import { captureLinks } from '../network/pcap.ts';
 import { palette } from '../trace/palette.ts';
 
@@ -92,7 +93,7 @@ export const net: CliCommand = async (_name, args, io) => {
 
 function trace(name: string, flags: TraceFlags, io: Io): void {
   const file = readNetworkFile(name);
-  const network = startNetwork(file, planOf(file, name), io, flags.seed);
+  const network = startNetwork(file, planWithGroups(file, name), io, flags.seed);
   const close = flags.writePcap === undefined ? () => {} : captureLinks(network, flags.writePcap);
   const family = flags.ipv6 ? 6 : null;
   const conversation = ask(network, file, { from: flags.from, to: flags.to, protocol: flags.protocol ?? null, family });
@@ -113,7 +114,7 @@ function ask(network: Network, file: NetworkFile, question: Question): Conversat
 /** Every conversation meets the network as it is switched on: they do not depend on each other. */
 function check(name: string, seed: number, io: Io): number {
   const file = readNetworkFile(name);
-  const plan = planOf(file, name);
+  const plan = planWithGroups(file, name);
   const expected = file.description.conversations ?? [];
   if (expected.length === 0) throw new NetworkFileError(`${name}: no conversations to check`);
   let failed = 0;
