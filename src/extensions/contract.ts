@@ -212,6 +212,10 @@ interface ExtensionDeclaration<Data> {
   print(data: Data, context: PrintContext): string;
   /** What `-m NAME -h` prints, ending in a newline. */
   help(family: Family, variant: Variant): string;
+  /** The kernel that is imitated has no such module: no rule with it can be added. */
+  absent?: boolean;
+  /** What the kernel gives back of a use that was added, where that is not what it was given; -C and -D are compared with it. */
+  added?(data: Data, variant: Variant): Data;
   /** What the kernel says when such a rule is added; null if it takes it. */
   check?(data: Data, site: RuleSite): KernelError | null;
   /** Whether -C and -D take two uses for the same; default: equal as JSON. */

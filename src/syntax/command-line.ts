@@ -33,6 +33,9 @@ function checkTargetName(name: string): void {
   if (/[\t-\r ]/.test(name)) throw new UsageError(`Invalid target name \`${name}'`);
 }
 
+/** Other names of a match under which libxtables looks for it. */
+const MATCH_NAMES: Readonly<Record<string, string>> = { icmpv6: 'icmp6', 'ipv6-icmp': 'icmp6' };
+
 const STANDARD_TARGETS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'QUEUE', 'RETURN']);
 /** Shared; replaced as a whole where there are others. */
 const NO_COUNTERS = { packets: 0n, bytes: 0n };
@@ -418,7 +421,7 @@ class CommandLineReader {
     }
     const extension = findMatch(name, this.settings.family);
     if (extension === undefined) {
-      throw new UsageError(`Couldn't load match \`${name}':No such file or directory\n`);
+      throw new UsageError(`Couldn't load match \`${MATCH_NAMES[name] ?? name}':No such file or directory\n`);
     }
     return extension;
   }

@@ -64,6 +64,7 @@ function hookSet(table: TableName, chain: string | null): ReadonlySet<Hook> {
 export function needsCheck(spec: RuleSpec, chain: string, table: TableName, variant: Variant): RuleSpec | null {
   const { target, family } = spec;
   if (target.kind === 'jump' || target.kind === 'goto') return spec;
+  if (isAbsent(spec)) return spec;
   const checked =
     (target.kind === 'extension' && findTarget(target.name, family)?.check !== undefined) ||
     spec.matches.some((match) => findMatch(match.name, family)?.check !== undefined);
@@ -74,6 +75,14 @@ export function needsCheck(spec: RuleSpec, chain: string, table: TableName, vari
   if (isBuiltin(table, chain)) return checkRule(spec, table, view, hookSet(table, chain)) === null ? null : spec;
   const anywhere = checkRule(spec, table, view, hookSet(table, null));
   return anywhere === null && checkRule(spec, table, view, NO_HOOKS) === null ? null : spec;
+}
+
+/** Whether a rule uses what the kernel has no module for. */
+function isAbsent({ matches, target, family }: RuleSpec): boolean {
+  return (
+    matches.some(({ name }) => findMatch(name, family)?.absent === true) ||
+    (target.kind === 'extension' && findTarget(target.name, family)?.absent === true)
+  );
 }
 
 /** A place for a rule; what is seldom asked for is found when it is. */
@@ -109,12 +118,18 @@ export function checkRule(
 ): KernelError | null {
   const { family, target } = spec;
   const site = new Site(spec, table, hooks, view);
+  // nftables finds all modules before it looks at what is asked of them.
+  if (view.variant === 'nft' && isAbsent(spec)) return 'ENOENT';
   for (const match of spec.matches) {
-    const error = findMatch(match.name, family)?.check?.(match.data, site) ?? null;
+    const extension = findMatch(match.name, family);
+    if (extension?.absent === true) return 'ENOENT';
+    const error = extension?.check?.(match.data, site) ?? null;
     if (error !== null) return error;
   }
   if (target.kind !== 'extension') return null;
-  return findTarget(target.name, family)?.check?.(target.data, site) ?? null;
+  const extension = findTarget(target.name, family);
+  if (extension?.absent === true) return 'ENOENT';
+  return extension?.check?.(target.data, site) ?? null;
 }
 
 const isJump = (added: AddedRule): boolean => added.spec.target.kind === 'jump' || added.spec.target.kind === 'goto';

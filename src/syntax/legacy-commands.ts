@@ -2,6 +2,7 @@ import { UsageError } from '../extensions/contract.ts';
 import type { TableDraft } from '../ruleset/draft.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
 import type { Chain, StoredRule } from '../ruleset/ruleset.ts';
+import { addedRule } from './added-rule.ts';
 import { assertWritable } from './chain-names.ts';
 import type { CommandLine } from './command-line.ts';
 import { Cmd, Opt } from './command-options.ts';
@@ -212,8 +213,9 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
   const add = (chain: Chain, index: number): void => {
     if (toBuiltin) throw new StepError('map-target', 'EINVAL');
     if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
-    const rule = storedRule(storeRuleSpec(spec, session), line);
-    if (session.keepsSpecs) rule.spec = spec;
+    const kept = addedRule(spec, session.variant);
+    const rule = storedRule(storeRuleSpec(kept, session), line);
+    if (session.keepsSpecs) rule.spec = kept;
     draft.insert(chain, index, rule, checkedSpec());
   };
   switch (line.command) {
@@ -233,7 +235,7 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
       if (line.ruleNumber > chain.rules.length) throw new StepError('replace', 'E2BIG');
       if (toBuiltin) throw new StepError('map-target', 'EINVAL');
       if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
-      const rule = storedRule(storeRuleSpec(spec, session), line);
+      const rule = storedRule(storeRuleSpec(addedRule(spec, session.variant), session), line);
       draft.replace(chain, line.ruleNumber - 1, rule, checkedSpec());
       return;
     }

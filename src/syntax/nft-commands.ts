@@ -2,6 +2,7 @@ import type { TableName } from '../datapath/hooks.ts';
 import { UsageError } from '../extensions/contract.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
 import { type Chain, isTableName, type StoredRule } from '../ruleset/ruleset.ts';
+import { addedRule } from './added-rule.ts';
 import { assertWritable } from './chain-names.ts';
 import type { CommandLine } from './command-line.ts';
 import { Cmd, Opt } from './command-options.ts';
@@ -9,7 +10,7 @@ import { StepError } from './errno.ts';
 import { needsCheck } from './kernel-checks.ts';
 import { formatListLine } from './list-format.ts';
 import { echoFormat, listFormat, listRules, listTable } from './listing.ts';
-import { addedRule, assertNative, nftRefusal, normalizeForNft } from './nft-rules.ts';
+import { assertNative, nftRefusal, normalizeForNft } from './nft-rules.ts';
 import type { NftTable, NftTransaction } from './nft-transaction.ts';
 import { expandRules } from './rule-expansion.ts';
 import { storeRuleSpec } from './rule-text.ts';
@@ -230,7 +231,7 @@ function queueRules(
   for (const each of expandRules(line)) {
     assertNative(each);
     const spec = normalizeForNft(each);
-    const kept = (line.command & (Cmd.check | Cmd.delete)) === 0 ? addedRule(spec) : spec;
+    const kept = (line.command & (Cmd.check | Cmd.delete)) === 0 ? addedRule(spec, session.variant) : spec;
     const stored = storedRule(storeRuleSpec(kept, session), line);
     const echo = (): void => {
       if (verbose) session.out(formatListLine(each, stored, 0, echoFormat(session)));

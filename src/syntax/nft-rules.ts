@@ -1,5 +1,4 @@
 import { UsageError } from '../extensions/contract.ts';
-import { type LimitMatch, nativeLimit } from '../extensions/matches/limit.ts';
 import { isAnyPort, type TcpMatch, tcpIsNative } from '../extensions/matches/tcp.ts';
 import { type UdpMatch, udpIsNative } from '../extensions/matches/udp.ts';
 import { Protocol } from '../packet/protocol.ts';
@@ -65,16 +64,6 @@ export function assertNative({ matches, protocol }: RuleSpec): void {
     if (!isNative(match) || protocol === (match.name === 'tcp' ? Protocol.tcp : Protocol.udp)) continue;
     throw new UsageError(`${match.name.toUpperCase()} match requires '-p ${match.name}'`);
   }
-}
-
-/** The rule as it is once it is in the kernel: nft's own limit has no burst of 0. */
-export function addedRule(rule: RuleSpec): RuleSpec {
-  const matches = rule.matches.map((match) => {
-    if (match.name !== 'limit') return match;
-    const data = nativeLimit(match.data as LimitMatch);
-    return data === match.data ? match : { name: match.name, data };
-  });
-  return matches.every((match, i) => match === rule.matches[i]) ? rule : { ...rule, matches };
 }
 
 /** `-i +` is no test at all. */

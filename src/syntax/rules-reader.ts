@@ -1,12 +1,13 @@
 import { UsageError } from '../extensions/contract.ts';
 import { TableDraft } from '../ruleset/draft.ts';
 import { emptyRuleset, isTableName, newTable, type Policy, type Ruleset } from '../ruleset/ruleset.ts';
+import { addedRule } from './added-rule.ts';
 import { type CommandLineSettings, parseCommandLine } from './command-line.ts';
 import { EarlyExit } from './early-exit.ts';
 import { legacyErrorText, StepError } from './errno.ts';
 import { checkTable } from './kernel-checks.ts';
 import { applyLegacy } from './legacy-commands.ts';
-import { addedRule, assertNative, normalizeForNft } from './nft-rules.ts';
+import { assertNative, normalizeForNft } from './nft-rules.ts';
 import { cutRestoreLine, lineFields } from './restore-line.ts';
 import { type RuleTextSettings, storeRuleSpec } from './rule-text.ts';
 import { RulesError, readCounters, ruleSpecOf } from './save-format.ts';
@@ -124,7 +125,7 @@ class RulesReader {
         // Only ports and flags of tcp and udp are ever written differently.
         if (!/ -m (tcp|udp)\b| -[io] \+| --limit-burst 0/.test(rule.text)) return;
         const spec = rule.spec ?? ruleSpecOf(rule, table, this.session);
-        const normal = addedRule(normalizeForNft(spec));
+        const normal = addedRule(normalizeForNft(spec), 'nft');
         if (normal === spec) return;
         chain.rules[i] = { ...rule, text: storeRuleSpec(normal, this.session) };
         if (rule.spec !== undefined) chain.rules[i].spec = normal;

@@ -120,7 +120,7 @@ export const ipvs = defineMatch<IpvsMatch>({
   save: (data, context) => describe(data, '--', context, true),
   print: (data, context) => describe(data, '', context, context.numeric),
   help: () => HELP,
-  check: () => 'ENOENT',
+  absent: true,
   explain: (data, context) => `the packet belongs to a virtual server:${describe(data, '', context, true)}`,
   unknown: () =>
     'virtual servers are not simulated: a packet belongs to one only if it says so (ipvs=1, with vproto, vaddr, vport, vmethod, vportctl)',

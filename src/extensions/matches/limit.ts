@@ -3,7 +3,7 @@ import { defineMatch, type MatchFunction, UsageError } from '../contract.ts';
 import { HZ, jiffiesAt } from '../jiffies.ts';
 
 /** `struct xt_rateinfo`: `average` is the time for one packet in units of 1/10000 s. */
-export interface LimitMatch {
+interface LimitMatch {
   average: number;
   burst: number;
 }
@@ -53,8 +53,8 @@ function parseRate(text: string): number {
   return average;
 }
 
-/** What nft's own limit expression makes of a use: a burst of 0 stands for the default. */
-export function nativeLimit(data: LimitMatch): LimitMatch {
+/** nft's own limit expression takes a burst of 0 for the default. */
+function nativeLimit(data: LimitMatch): LimitMatch {
   return data.burst === 0 ? { ...data, burst: DEFAULT_BURST } : data;
 }
 
@@ -95,6 +95,7 @@ export const limit = defineMatch<LimitMatch>({
   save: (data) => ` --limit ${rateText(data)}${data.burst === DEFAULT_BURST ? '' : ` --limit-burst ${data.burst}`}`,
   print: (data) => ` limit: avg ${rateText(data)} burst ${data.burst}`,
   help: () => HELP,
+  added: (data, variant) => (variant === 'nft' ? nativeLimit(data) : data),
   check({ average, burst }, { variant }) {
     if (variant === 'nft') return null;
     return burst === 0 || credits(product(average, burst)) < credits(average) ? 'ERANGE' : null;

@@ -87,7 +87,7 @@ export const CLUSTERIP = defineTarget<ClusterIpTarget>({
     return ` CLUSTERIP hashmode=${data.hashMode} clustermac=${macText(data.mac)} ${nodes} hash_init=${data.hashInit}`;
   },
   help: () => HELP,
-  check: () => 'ENOENT',
+  absent: true,
   explain: () => 'the packet is taken by one node of a cluster',
   compile: () => compileMissing('CLUSTERIP'),
 });

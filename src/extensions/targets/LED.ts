@@ -64,7 +64,7 @@ export const LED = defineTarget<LedTarget>({
     return ` led-trigger-id:${quoted(id)} led-delay:${delayText}${alwaysBlink ? ' led-always-blink' : ''}`;
   },
   help: () => HELP,
-  check: () => 'ENOENT',
+  absent: true,
   explain: ({ id }) => `the light ${id} goes on`,
   compile: () => compileMissing('LED'),
 });

@@ -35,7 +35,7 @@ const UNITS: Readonly<Record<string, number>> = {
   usecs: 1,
 };
 /** A number as `strtod` reads it, and the unit behind it. */
-const TIME = /^[\t-\r ]*([+-]?(?:0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?))(.*)$/is;
+const TIME = /^[\t-\r ]*([+-]?(?:0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan))(.*)$/is;
 
 /** Microseconds of `250ms`, `1s`, `4` (microseconds); null if it is no time. */
 function readTime(text: string): number | null {
@@ -44,6 +44,8 @@ function readTime(text: string): number | null {
   const unit = UNITS[match[2]!.toLowerCase()];
   if (unit === undefined) return null;
   const sign = match[1]!.startsWith('-') ? -1 : 1;
+  // What is no number ends as 0 in the kernel's field.
+  if (/[in]/i.test(match[1]!)) return 0;
   return Number(BigInt.asUintN(32, BigInt(Math.trunc(sign * Number(match[1]!.replace(/^[+-]/, '')) * unit))));
 }
 

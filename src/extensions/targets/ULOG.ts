@@ -63,7 +63,7 @@ export const ULOG = defineTarget<UlogTarget>({
     return ` ULOG copy_range ${copyRange} nlgroup ${group}${prefixText} queue_threshold ${threshold}`;
   },
   help: () => HELP,
-  check: () => 'ENOENT',
+  absent: true,
   explain: ({ group }) => `the packet is shown to log group ${group}`,
   compile: () => compileMissing('ULOG'),
 });
