@@ -4,6 +4,7 @@ import type { VerdictCode } from '../datapath/verdicts.ts';
 import type { Packet } from '../packet/packet.ts';
 import type { Observer } from '../trace/steps.ts';
 import type { Entry } from './entry.ts';
+import type { EventListener } from './events.ts';
 import type { Expectation } from './expectations.ts';
 import type { SynproxyMemory } from './sidelines.ts';
 
@@ -28,6 +29,9 @@ export interface Conntrack extends ConntrackServices {
 
   /** Whether packets and bytes of new entries are counted (nf_conntrack_acct); a `connbytes` rule switches it on. */
   accounting: boolean;
+
+  /** From now on the listener hears of what changes in the tables; null: nobody does. */
+  listen(listener: EventListener | null): void;
 
   /**
    * PREROUTING and OUTPUT, entry `conntrack` (nf_conntrack_in): sets `packet.connection` and `packet.conntrackInfo`.
@@ -56,6 +60,9 @@ export interface Conntrack extends ConntrackServices {
    * ICMP errors and for the RST of REJECT, before OUTPUT; NAT then undoes its translations in them at OUTPUT and POSTROUTING.
    */
   attach(answer: Packet, cause: Packet): void;
+
+  /** A RST was sent in answer to the packet: its TCP connection is closed (nf_ct_set_closing). To be called before the RST leaves. */
+  close(packet: Packet): void;
 
   /** What SYNPROXY remembers of the packet's connection, to be changed in place; null if it is none of the proxy's. */
   synproxy(packet: Packet): SynproxyMemory | null;

@@ -4,6 +4,7 @@ import { applicationOf, policyOf } from './applications/registry.ts';
 import { type Direction, Status, Direction as Way } from './connection.ts';
 import { type ConntrackDependencies, type NatLink, newStatistics, type Statistics } from './contract.ts';
 import { Entry } from './entry.ts';
+import { type EventListener, EventTeller } from './events.ts';
 import { Expectations } from './expectations.ts';
 import { formatEntry } from './format.ts';
 import { shiftAt } from './sequence.ts';
@@ -29,6 +30,8 @@ export class ConntrackEntries implements Tracking {
   /** Why the packet under way is INVALID or without effect; '' if nobody said. */
   protected lastReason = '';
   protected nextSweep = 0;
+  /** Tells what changes; null: nobody listens. */
+  protected teller: EventTeller | null = null;
   private readonly clock: () => number;
 
   constructor(dependencies: ConntrackDependencies) {
@@ -36,6 +39,15 @@ export class ConntrackEntries implements Tracking {
     this.random = dependencies.random;
     this.settings = readSettings(dependencies.sysctl);
     this.expectations = new Expectations(this.table, this.settings.expectMax, policyOf, this.statistics);
+  }
+
+  /** Whoever listens hears of all changes from now on; null: nobody. */
+  listen(listener: EventListener | null): void {
+    const teller = listener === null ? null : new EventTeller(listener, this);
+    this.teller = teller;
+    this.nextSweep = 0;
+    this.expectations.changed = teller === null ? null : (kind, expectation) => teller.expectation(kind, expectation);
+    if (teller !== null) this.table.forEachConfirmed((slot) => teller.know(this.entry(slot)));
   }
 
   get accounting(): boolean {
@@ -131,6 +143,11 @@ export class ConntrackEntries implements Tracking {
   /** Takes a confirmed entry out of the table (nf_ct_delete). */
   destroy(entry: Entry, reason: string): void {
     if ((entry.status & Status.dying) !== 0) return;
+    if (this.teller !== null) {
+      const timestamp = this.sidelines.timestamps.get(entry.slot);
+      if (timestamp !== undefined) timestamp.stop = this.clock();
+      this.teller.ended(entry);
+    }
     entry.status |= Status.dying;
     if (this.observer !== null) {
       this.observer({
@@ -175,9 +192,10 @@ export class ConntrackEntries implements Tracking {
       if (this.greKeys[i]!.master === master) this.greKeys.splice(i, 1);
   }
 
-  /** Removes what is dead; the kernel does so once a minute at the latest. */
+  /** Removes what is dead; the kernel does so once a minute at the latest. Listeners hear of it sooner. */
   sweep(now: number): void {
-    this.nextSweep = now + 60e6;
+    this.nextSweep = now + (this.teller === null ? 60e6 : 1e6);
+    if (this.teller !== null) this.expectations.sweep(now);
     const dead: number[] = [];
     this.table.forEachConfirmed((slot) => {
       if (this.table.doublesOf(slot)[(this.table.baseOf(slot) + Field.expiry) >>> 1]! <= now) dead.push(slot);

@@ -68,6 +68,8 @@ export class Expectations {
   private readonly policyOf: (helper: string, index: number) => ExpectationPolicy;
   private readonly statistics: { expectCreate: number; expectDelete: number };
   count = 0;
+  /** Hears of expectations that are made and that end. */
+  changed: ((kind: 'new' | 'destroy', expectation: Expectation) => void) | null = null;
   private nextId = 1;
 
   constructor(
@@ -100,10 +102,17 @@ export class Expectations {
     if (list.length === 0) this.buckets.delete(key);
     this.count--;
     this.statistics.expectDelete++;
+    this.changed?.('destroy', expectation);
   }
 
   removeOf(master: number): void {
     for (const expectation of this.of(master)) this.remove(expectation);
+  }
+
+  /** Removes those whose time is up. */
+  sweep(now: number): void {
+    if (this.count === 0) return;
+    for (const expectation of this.all()) if (this.expired(expectation, now)) this.remove(expectation);
   }
 
   private expired(expectation: Expectation, now: number): boolean {
@@ -156,6 +165,7 @@ export class Expectations {
     expectation.expiry = now + policy.timeout * 1e6;
     this.statistics.expectCreate++;
     this.insert(expectation);
+    this.changed?.('new', expectation);
     return 'ok';
   }
 

@@ -2,6 +2,7 @@ import { formatAddress } from '../packet/address-text.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { Direction, Status, type Tuple } from './connection.ts';
 import type { Entry } from './entry.ts';
+import type { EntryEvent } from './events.ts';
 import { Extra } from './table.ts';
 
 /** Names of protocols as libnetfilter_conntrack prints them. */
@@ -25,8 +26,12 @@ export interface EntryFormat {
   extended?: boolean;
   /** `-o id`. */
   id?: boolean;
-  /** `-o ktimestamp` was given, and labels by name. */
+  /** Labels by name. */
   labels?: string;
+  /** Age and time stamps, with a space before. */
+  times?: string;
+  /** What a message of ctnetlink says of it: counters and time stamps at its end only, a mark only if there is one. */
+  event?: EntryEvent;
   /** Who holds the entry beside the connections that it is the master of (`-G` and `-U` do so themselves); 1: only the table. */
   use?: number;
 }
@@ -56,27 +61,31 @@ export function formatEntry(entry: Entry, now: number, format: EntryFormat = {})
   const name = protocolName(entry.protocol).padEnd(8);
   let text = format.extended ? `${entry.family === 4 ? 'ipv4    ' : 'ipv6    '} ${entry.family === 4 ? 2 : 10} ` : '';
   text += `${name} ${entry.protocol} ${Math.floor((entry.confirmed ? entry.remaining(now) : entry.expiry) / 1e6)}`;
-  if (entry.stateName !== null) text += ` ${entry.stateName}`;
+  const { event } = format;
+  if (entry.stateName !== null && event?.state !== false) text += ` ${entry.stateName}`;
   const zones = [entry.zone(Direction.original), entry.zone(Direction.reply)];
   const directions = (entry.zoneWord >>> 16) & 3;
-  text += formatDirection(entry, Direction.original, directions === 1 ? zones[0]! : 0, 'zone-orig');
+  const counted = event === undefined || event.kind === 'destroy';
+  text += formatDirection(entry, Direction.original, directions === 1 ? zones[0]! : 0, 'zone-orig', counted);
   if ((status & Status.seenReply) === 0) text += ' [UNREPLIED]';
-  text += formatDirection(entry, Direction.reply, directions === 2 ? zones[1]! : 0, 'zone-reply');
+  text += formatDirection(entry, Direction.reply, directions === 2 ? zones[1]! : 0, 'zone-reply', counted);
   if ((status & Status.assured) !== 0) text += ' [ASSURED]';
-  text += ` mark=${entry.mark}`;
+  if (event === undefined || entry.mark !== 0) text += ` mark=${entry.mark}`;
   if (directions === 3 && zones[0] !== 0) text += ` zone=${zones[0]}`;
-  if (entry.helper !== null) text += ` helper=${entry.helper}`;
-  text += ` use=${(format.use ?? 1) + entry.children}`;
+  if (counted) text += format.times ?? '';
+  if (entry.helper !== null && event?.kind !== 'destroy') text += ` helper=${entry.helper}`;
+  if (event === undefined) text += ` use=${(format.use ?? 1) + entry.children}`;
   if (format.id) text += ` id=${entry.id}`;
-  if (format.labels) text += ` labels=${format.labels}`;
+  if (format.labels && event?.labels !== false) text += ` labels=${format.labels}`;
   return text;
 }
 
-function formatDirection(entry: Entry, direction: Direction, zone: number, zoneName: string): string {
+function formatDirection(entry: Entry, direction: Direction, zone: number, zoneName: string, counted: boolean): string {
   const tuple = entry.tuple(direction);
   let text = ` src=${formatAddress(tuple.family, tuple.source)} dst=${formatAddress(tuple.family, tuple.destination)}`;
   text += formatTuplePorts(tuple);
   if (zone !== 0) text += ` ${zoneName}=${zone}`;
-  if (entry.has(Extra.accounting)) text += ` packets=${entry.packets(direction)} bytes=${entry.bytes(direction)}`;
+  if (counted && entry.has(Extra.accounting))
+    text += ` packets=${entry.packets(direction)} bytes=${entry.bytes(direction)}`;
   return text;
 }

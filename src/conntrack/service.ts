@@ -14,7 +14,7 @@ import { formatEntry } from './format.ts';
 import { grePacket } from './protocols/gre.ts';
 import { type IcmpNature, icmpNature, icmpPacket, icmpv6Nature, icmpv6Packet } from './protocols/icmp.ts';
 import { sctpPacket } from './protocols/sctp.ts';
-import { tcpPacket } from './protocols/tcp.ts';
+import { closeTcp, tcpPacket } from './protocols/tcp.ts';
 import { SenderField, senderAt } from './protocols/tcp-window.ts';
 import { udplitePacket, udpPacket } from './protocols/udp.ts';
 import { adjustSequence, allowShift, initShift } from './sequence.ts';
@@ -331,7 +331,17 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
   }
 
   confirm(packet: Packet, _at: HookState): VerdictCode {
-    return confirmEntry(this, packet);
+    const verdict = confirmEntry(this, packet);
+    if (this.teller !== null && verdict === Verdict.accept) {
+      const entry = packet.connection;
+      if (
+        entry instanceof Entry &&
+        (entry.status & (Status.confirmed | Status.dying | Status.natClash)) === Status.confirmed
+      ) {
+        this.teller.passed(entry);
+      }
+    }
+    return verdict;
   }
 
   release(packet: Packet): void {
@@ -346,6 +356,11 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
     if (!(connection instanceof Entry)) return;
     answer.connection = connection;
     answer.conntrackInfo = cause.conntrackInfo >= 3 ? ConntrackInfo.related : ConntrackInfo.relatedReply;
+  }
+
+  close(packet: Packet): void {
+    const entry = packet.connection;
+    if (entry instanceof Entry && entry.confirmed && entry.protocol === Protocol.tcp) closeTcp(entry, this);
   }
 
   synproxy(packet: Packet): SynproxyMemory | null {

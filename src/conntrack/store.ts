@@ -16,7 +16,7 @@ export const CONNTRACK_FILE = 'conntrack';
 type TupleText = [string, string, number, number];
 
 /** A line of the file: a connection. Left out: what is 0 or absent. */
-interface EntryLine {
+export interface EntryLine {
   id: number;
   family: Family;
   protocol: number;
@@ -47,7 +47,7 @@ interface EntryLine {
 }
 
 /** A line of the file: an expectation, or a PPTP call. */
-interface ExpectationLine {
+export interface ExpectationLine {
   expect: Omit<Expectation, 'tuple' | 'mask' | 'master' | 'expiry' | 'savedAddress' | 'dead'> & {
     tuple: number[];
     mask: number[];
@@ -81,24 +81,13 @@ export function saveTable(service: ConntrackEntries, now: number): string {
   service.table.forEachConfirmed((slot) => {
     const entry = service.entry(slot);
     masters.delete(slot);
-    if (entry.expiry > now) lines.push(JSON.stringify(entryLine(service, entry, now)));
+    if (entry.expiry > now) lines.push(JSON.stringify(describeEntry(service, entry, now)));
   });
   for (const slot of masters)
-    lines.unshift(JSON.stringify({ ...entryLine(service, service.entry(slot), now), dead: true }));
+    lines.unshift(JSON.stringify({ ...describeEntry(service, service.entry(slot), now), dead: true }));
   for (const expectation of service.expectations.all().reverse()) {
     if (expectation.dead || expectation.expiry <= now) continue;
-    const { tuple, mask, master, expiry, savedAddress, dead: _, ...rest } = expectation;
-    const line: ExpectationLine = {
-      expect: {
-        ...rest,
-        tuple: [...tuple],
-        mask: [...mask],
-        master: service.entry(master).id,
-        left: (expiry - now) / 1e6,
-        savedAddress: savedAddress === null ? null : [...savedAddress],
-      },
-    };
-    lines.push(JSON.stringify(line));
+    lines.push(JSON.stringify(describeExpectation(service, expectation, now)));
   }
   for (const { tuple, key, master, direction } of service.greKeys) {
     const line: CallLine = { call: { tuple: [...tuple], key, master: service.entry(master).id, direction } };
@@ -110,7 +99,8 @@ export function saveTable(service: ConntrackEntries, now: number): string {
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
-function entryLine(service: ConntrackEntries, entry: Entry, now: number): EntryLine {
+/** A connection as plain data; times count from `now`. */
+export function describeEntry(service: ConntrackEntries, entry: Entry, now: number): EntryLine {
   const { words, base, slot } = entry;
   const { sidelines } = service;
   const zone = entry.zoneWord;
@@ -150,6 +140,21 @@ function entryLine(service: ConntrackEntries, entry: Entry, now: number): EntryL
   const synproxy = sidelines.synproxies.get(slot);
   if (synproxy !== undefined) line.synproxy = synproxy;
   return line;
+}
+
+/** An expectation as plain data; times count from `now`. */
+export function describeExpectation(service: ConntrackEntries, expectation: Expectation, now: number): ExpectationLine {
+  const { tuple, mask, master, expiry, savedAddress, dead: _, ...rest } = expectation;
+  return {
+    expect: {
+      ...rest,
+      tuple: [...tuple],
+      mask: [...mask],
+      master: service.entry(master).id,
+      left: (expiry - now) / 1e6,
+      savedAddress: savedAddress === null ? null : [...savedAddress],
+    },
+  };
 }
 
 /** UDP keeps a moment, not state. */
@@ -214,7 +219,8 @@ function readTupleText(text: TupleText, family: Family, protocol: number): Tuple
   };
 }
 
-function loadEntry(service: ConntrackEntries, line: EntryLine, now: number): Entry {
+/** Puts a connection into the table; times count from `now`. */
+export function loadEntry(service: ConntrackEntries, line: EntryLine, now: number): Entry {
   const { table, sidelines } = service;
   const slot = table.allocate();
   const entry = service.entry(slot);
@@ -264,7 +270,8 @@ function loadEntry(service: ConntrackEntries, line: EntryLine, now: number): Ent
   return entry;
 }
 
-function loadExpectation(
+/** Puts an expectation into the table. `slots`: slots by the ids of connections. */
+export function loadExpectation(
   service: ConntrackEntries,
   line: ExpectationLine,
   slots: ReadonlyMap<number, number>,

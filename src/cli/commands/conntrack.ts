@@ -11,11 +11,14 @@ import { lockDirectory } from '../../state/lock.ts';
 import { MACHINE_FILE } from '../../state/machine-memory.ts';
 import { systemNames } from '../../state/names.ts';
 import { createEntry, requestedTuple, updateEntry } from '../conntrack/change.ts';
-import { entryLine, expectationLine, type Style, XML_HEAD } from '../conntrack/print.ts';
+import { EVENTS_FILE, showEvents } from '../conntrack/events.ts';
+import { entryLine, expectationLine } from '../conntrack/print.ts';
 import { ConntrackProblem, PROGRAM } from '../conntrack/problem.ts';
 import { parseRequest, type Request } from '../conntrack/request.ts';
 import { selects, selectsAddresses } from '../conntrack/select.ts';
+import type { Life, Style } from '../conntrack/style.ts';
 import { usage } from '../conntrack/usage.ts';
+import { XML_HEAD } from '../conntrack/xml.ts';
 import type { Command, Io } from '../io.ts';
 
 const LABEL_FILES = ['/etc/xtables/connlabel.conf', '/etc/xtables.conf/connlabel.conf'];
@@ -112,9 +115,8 @@ async function run(request: Request, io: Io): Promise<number> {
       return 0;
     case 'event':
     case 'expect-event':
-      // Nothing happens to a table at rest.
       if (request.options.has('b')) io.err('NOTICE: Netlink socket buffer size has been set to 2304 bytes.\n');
-      io.err(`${PROGRAM}: ${summary(command, 0)}`);
+      io.err(`${PROGRAM}: ${summary(command, events(request, io))}`);
       return 0;
     case 'count':
     case 'expect-count':
@@ -145,18 +147,35 @@ function figures(command: string, service: ConntrackService): string {
   }
 }
 
+/** Nothing happens to a table at rest: what the last committed trace was asked to tell of is shown again. */
+function events(request: Request, io: Io): number {
+  const text = readStateFile(io.directory, EVENTS_FILE) ?? '';
+  const style = styleOf(request, io, 1);
+  try {
+    return showEvents(text, request, emptyTable(), (clock) => ({ ...style, clock }), io.out);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new StateError(`${io.directory}/${EVENTS_FILE}: ${error.message}`);
+  }
+}
+
 interface Table {
   service: ConntrackService;
   nat: NatService;
 }
 
-/** The table as the directory has it; its clock stands at 0, all times are what remains. */
-function open(io: Io): Table {
-  const service = createConntrack({
+/** A table whose clock stands at 0. */
+function emptyTable(): ConntrackService {
+  return createConntrack({
     now: () => 0,
     random: () => 0,
     sysctl: (name) => CONNTRACK_SYSCTLS[name.replace('net.netfilter.', '')] ?? 0,
   });
+}
+
+/** The table as the directory has it; its clock stands at 0, all times are what remains. */
+function open(io: Io): Table {
+  const service = emptyTable();
   const nat = createNat(service);
   const text = readStateFile(io.directory, CONNTRACK_FILE);
   if (text !== null) {
@@ -213,8 +232,7 @@ function clockOf(io: Io): number {
 
 function apply(request: Request, { service, nat }: Table, io: Io): number {
   const show = (entry: Entry, use: number) => {
-    const started = service.sidelines.timestamps.get(entry.slot)?.start ?? null;
-    io.out(entryLine(entry, 0, styleOf(request, io, use), started));
+    io.out(entryLine(entry, 0, styleOf(request, io, use), lifeOf(service, entry)));
   };
   switch (request.command) {
     case 'create':
@@ -253,6 +271,11 @@ function apply(request: Request, { service, nat }: Table, io: Io): number {
   }
 }
 
+function lifeOf(service: ConntrackService, entry: Entry): Life | null {
+  const timestamp = service.sidelines.timestamps.get(entry.slot);
+  return timestamp === undefined ? null : { started: timestamp.start, stopped: null };
+}
+
 function chosen(request: Request, service: ConntrackService): Entry[] {
   const found: Entry[] = [];
   service.table.forEachConfirmed((slot) => {
@@ -272,7 +295,7 @@ function list(request: Request, service: ConntrackService, io: Io): number {
   const found = chosen(request, service);
   if (style.output.has('xml') && found.length > 0) io.out(`${XML_HEAD}<conntrack>\n`);
   for (const entry of found) {
-    io.out(entryLine(entry, 0, style, service.sidelines.timestamps.get(entry.slot)?.start ?? null));
+    io.out(entryLine(entry, 0, style, lifeOf(service, entry)));
     if (!request.options.has('z') || !entry.has(Extra.accounting)) continue;
     const at = (entry.base + Field.counters) >>> 1;
     entry.doubles.fill(0, at, at + 4);

@@ -49,7 +49,7 @@ function traceCommand(io: Io): Command {
     .option('--json', 'one JSON object a line for each packet')
     .addOption(new Option('--no-steps', 'JSON without "steps" (faster)'))
     .option('--summary', 'only one line at the end')
-    .option('--events', 'only what changed in connection tracking')
+    .option('--events', 'only what changed in connection tracking, as conntrack -E -o timestamp has it')
     .option('--kernel-log', 'only what LOG and TRACE write to the kernel log')
     .option('--commit', 'write counters, sets, connections and timers back to the state directory')
     .option('--seed <n>', 'seed of the random generator')

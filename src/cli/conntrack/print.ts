@@ -1,59 +1,50 @@
-import { Direction, Status, type Tuple } from '../../conntrack/connection.ts';
+import { Direction, Status } from '../../conntrack/connection.ts';
+import type { ConntrackEntries } from '../../conntrack/entries.ts';
 import type { Entry } from '../../conntrack/entry.ts';
+import type { EntryEvent, EntryEventKind } from '../../conntrack/events.ts';
 import type { Expectation } from '../../conntrack/expectations.ts';
 import { formatEntry, protocolName } from '../../conntrack/format.ts';
 import { SctpField } from '../../conntrack/protocols/sctp.ts';
-import { TCP_STATE_NAMES } from '../../conntrack/protocols/tcp-states.ts';
-import type { ConntrackService } from '../../conntrack/service.ts';
 import { expectedTuple } from '../../conntrack/store.ts';
-import { Extra, Field } from '../../conntrack/table.ts';
+import { Field } from '../../conntrack/table.ts';
 import { formatAddress } from '../../packet/address-text.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import type { OutputWord } from './request.ts';
+import { ageOf, hasPorts, type Life, labelText, type Style } from './style.ts';
+import { entryXml } from './xml.ts';
 
-/** How entries are written, and what is needed for it. */
-export interface Style {
-  output: ReadonlySet<OutputWord>;
-  /** Names of label bits. */
-  labelNames: ReadonlyMap<number, string>;
-  /** Clock of the directory, microseconds since the epoch: for the age of entries. */
-  clock: number;
-  use: number;
-}
-
-export const XML_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n';
-
-function labelText(entry: Entry, names: ReadonlyMap<number, string>): string[] {
-  const bits = entry.labels();
-  const result: string[] = [];
-  for (let bit = 0; bit < 128; bit++) {
-    const name = names.get(bit);
-    if ((bits[bit >>> 5]! >>> (bit & 31)) & 1 && name !== undefined) result.push(name);
-  }
-  return result;
-}
-
-/** A line for one entry, with its newline; remaining times count from `now`. */
-export function entryLine(entry: Entry, now: number, style: Style, started: number | null): string {
+/** A line for one entry, with its newline; remaining times count from `now`. `event`: as `-E` prints it. */
+export function entryLine(entry: Entry, now: number, style: Style, life: Life | null, event?: EntryEvent): string {
   const { output } = style;
-  if (output.has('xml')) return `${xml(entry, now, style, started)}\n`;
-  if (output.has('save')) return `${save(entry, now)}\n`;
-  let text = formatEntry(entry, now, {
+  if (output.has('xml')) return `${entryXml(entry, now, style, life, event)}\n`;
+  if (output.has('save')) return `${COMMAND_OF_EVENT[event?.kind ?? 'new']} ${save(entry, now)}\n`;
+  let times = '';
+  if (life !== null) {
+    times = ` delta-time=${ageOf(style, life)}`;
+    if (output.has('ktimestamp')) {
+      times += ` [start=${dateText(life.started)}]`;
+      if (life.stopped !== null) times += ` [stop=${dateText(life.stopped)}]`;
+    }
+  }
+  const text = formatEntry(entry, now, {
     extended: output.has('extended'),
     id: output.has('id'),
     use: style.use,
     labels: output.has('labels') ? labelText(entry, style.labelNames).join(',') : '',
+    times,
+    ...(event === undefined ? {} : { event }),
   });
-  if (started !== null) {
-    const age = ` delta-time=${ageOf(style, started)}`;
-    const stamp = output.has('ktimestamp') ? ` [start=${dateText(started)}]` : '';
-    text = text.replace(/( helper=\S+)?( use=\d+)/, `${age}${stamp}$1$2`);
-  }
-  return `${text}\n`;
+  return `${event === undefined ? '' : eventHead(style, event.kind)}${text}\n`;
 }
 
-function ageOf(style: Style, started: number): number {
-  return Math.max(0, Math.floor((style.clock - started) / 1e6));
+const COMMAND_OF_EVENT = { new: '-A', update: '-U', destroy: '-D' } as const;
+const EVENT_HEADS = { new: '    [NEW] ', update: ' [UPDATE] ', destroy: '[DESTROY] ' } as const;
+
+/** What stands in front of the text of an event; its time is the style's clock. */
+function eventHead(style: Style, kind: EntryEventKind): string {
+  if (!style.output.has('timestamp')) return EVENT_HEADS[kind];
+  const seconds = Math.floor(style.clock / 1e6);
+  const micros = Math.round(style.clock - seconds * 1e6);
+  return `[${seconds}.${String(micros).padStart(6, '0')}]\t${EVENT_HEADS[kind]}`;
 }
 
 /** `Sun Nov 22 17:59:14 2026`, in local time as ctime prints it. */
@@ -63,56 +54,7 @@ function dateText(time: number): string {
   return `${day} ${month} ${String(date.getDate()).padStart(2)} ${date.toTimeString().slice(0, 8)} ${year}`;
 }
 
-function hasPorts(protocol: number): boolean {
-  return [Protocol.tcp, Protocol.udp, Protocol.udplite, Protocol.sctp, Protocol.dccp].some((one) => one === protocol);
-}
-
-function xml(entry: Entry, now: number, style: Style, started: number | null): string {
-  const directions = (entry.zoneWord >>> 16) & 3;
-  const side = (direction: Direction): string => {
-    const tuple = entry.tuple(direction);
-    let layer4 = '';
-    if (hasPorts(tuple.protocol)) layer4 = `<sport>${tuple.sourcePort}</sport><dport>${tuple.destinationPort}</dport>`;
-    else if (tuple.protocol === Protocol.gre) {
-      layer4 = `<srckey>0x${tuple.sourcePort.toString(16)}</srckey><dstkey>0x${tuple.destinationPort.toString(16)}</dstkey>`;
-    }
-    const zone = directions === direction + 1 ? `<zone>${entry.zone(direction)}</zone>` : '';
-    const counters = entry.has(Extra.accounting)
-      ? `<counters><packets>${entry.packets(direction)}</packets><bytes>${entry.bytes(direction)}</bytes></counters>`
-      : '';
-    return `<meta direction="${direction === 0 ? 'original' : 'reply'}">${layer3(tuple)}<layer4 protonum="${tuple.protocol}" protoname="${protocolName(tuple.protocol)}">${layer4}</layer4>${zone}${counters}</meta>`;
-  };
-  const state = entry.words[entry.base + Field.protocol]! & 0xff;
-  let text = `<flow>${side(Direction.original)}${side(Direction.reply)}<meta direction="independent">`;
-  // States of SCTP too are printed by the names of TCP's.
-  if (entry.stateName !== null) text += `<state>${TCP_STATE_NAMES[state]}</state>`;
-  text += `<timeout>${Math.floor(entry.remaining(now) / 1e6)}</timeout><mark>${entry.mark}</mark>`;
-  if (directions === 3 && entry.zone(Direction.original) !== 0)
-    text += `<zone>${entry.zone(Direction.original)}</zone>`;
-  text += `<use>${style.use + entry.children}</use><id>${entry.id}</id>`;
-  if ((entry.status & Status.assured) !== 0) text += '<assured/>';
-  if ((entry.status & Status.seenReply) === 0) text += '<unreplied/>';
-  if (style.output.has('labels')) {
-    const names = labelText(entry, style.labelNames);
-    if (names.length > 0) text += `<labels>${names.map((name) => `<label>${name}</label>`).join('')}</labels>`;
-  }
-  if (started !== null) {
-    if (style.output.has('ktimestamp'))
-      text += `<timestamp><start>${BigInt(Math.round(started)) * 1000n}</start></timestamp>`;
-    text += `<deltatime>${ageOf(style, started)}</deltatime>`;
-  }
-  text += '</meta>';
-  if (entry.helper !== null) text += `<helper>${entry.helper}</helper>`;
-  return `${text}</flow>`;
-}
-
-function layer3(tuple: Tuple): string {
-  const { family } = tuple;
-  const head = family === 4 ? 'protonum="2" protoname="ipv4"' : 'protonum="10" protoname="ipv6"';
-  return `<layer3 ${head}><src>${formatAddress(family, tuple.source)}</src><dst>${formatAddress(family, tuple.destination)}</dst></layer3>`;
-}
-
-/** An entry as a line that `-R` takes. */
+/** An entry as the words of a line that `-R` takes, behind its command. */
 function save(entry: Entry, now: number): string {
   const original = entry.tuple(Direction.original);
   const reply = entry.tuple(Direction.reply);
@@ -127,7 +69,7 @@ function save(entry: Entry, now: number): string {
   const directions = (entry.zoneWord >>> 16) & 3;
   const zone = entry.zoneWord & 0xffff;
   const zoneOption = ['', '--orig-zone', '--reply-zone', '-w'][directions]!;
-  const parts = ['-A', `-t ${Math.floor(entry.remaining(now) / 1e6)}`, `-u ${status.join(',') || 'UNSET'}`];
+  const parts = [`-t ${Math.floor(entry.remaining(now) / 1e6)}`, `-u ${status.join(',') || 'UNSET'}`];
   if (zone !== 0) parts.push(`${zoneOption} ${zone}`);
   parts.push(`-s ${address(original.source)}`, `-d ${address(original.destination)}`);
   parts.push(`${(entry.status & Status.destinationNat) !== 0 ? '-g' : '-r'} ${address(reply.source)}`);
@@ -154,10 +96,11 @@ function save(entry: Entry, now: number): string {
 
 /** An expectation as `conntrack -L expect` prints it, with its newline. */
 export function expectationLine(
-  service: ConntrackService,
+  service: ConntrackEntries,
   expectation: Expectation,
   now: number,
   style: Style,
+  event?: 'new' | 'destroy',
 ): string {
   const expected = expectedTuple(expectation);
   const master = service.entry(expectation.master).tuple(Direction.original);
@@ -174,7 +117,7 @@ export function expectationLine(
       `<${tag}><sport>${source}</sport><dport>${destination}</dport></${tag}>`;
     const head = family === 4 ? 'protonum="2" protoname="ipv4"' : 'protonum="10" protoname="ipv6"';
     return (
-      `<flow><layer3 ${head}>${pair('expected', expected.source, expected.destination)}${pair('mask', mask, full)}${pair('master', master.source, master.destination)}</layer3>` +
+      `<flow${event === undefined ? '' : ` type="${event}"`}><layer3 ${head}>${pair('expected', expected.source, expected.destination)}${pair('mask', mask, full)}${pair('master', master.source, master.destination)}</layer3>` +
       `<layer4 protonum="${expected.protocol}" protoname="${protocolName(expected.protocol)}">${ports('expected', expected.sourcePort, expected.destinationPort)}${ports('mask', maskPort, 65535)}${ports('master', master.sourcePort, master.destinationPort)}</layer4>` +
       `<meta><helper-name>${expectation.helper}</helper-name><timeout>${left}</timeout><class>${expectation.class}</class></meta></flow>\n`
     );
@@ -185,7 +128,7 @@ export function expectationLine(
   if ((expectation.flags & 4) !== 0) flags.push('USERSPACE');
   const ports = (source: number, destination: number) => `sport=${source} dport=${destination}`;
   return (
-    `${left} proto=${expected.protocol} src=${address(expected.source)} dst=${address(expected.destination)} ${ports(expected.sourcePort, expected.destinationPort)} ` +
+    `${event === undefined ? '' : eventHead(style, event)}${left} proto=${expected.protocol} src=${address(expected.source)} dst=${address(expected.destination)} ${ports(expected.sourcePort, expected.destinationPort)} ` +
     `mask-src=${address(mask)} mask-dst=${address(full)} ${ports(maskPort, 65535)} ` +
     `master-src=${address(master.source)} master-dst=${address(master.destination)} ${ports(master.sourcePort, master.destinationPort)}` +
     `${flags.length > 0 ? ` ${flags.join(',')}` : ''} class=${expectation.class} helper=${expectation.helper}\n`

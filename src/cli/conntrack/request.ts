@@ -50,6 +50,8 @@ export interface Request {
   zones: { both: number | null; original: number | null; reply: number | null };
   labels: { filter: number[]; add: number[]; remove: number[] | null };
   output: Set<OutputWord>;
+  /** Kinds of events that `-e` names. */
+  events: Set<EventWord>;
   bufferSize: number;
   loadFile: string | null;
   /** Lines for stderr that do not end the command. */
@@ -88,7 +90,8 @@ const STATUS_WORDS: readonly (readonly [string, number, number])[] = [
   ['UNREPLIED', 0, Status.seenReply],
   ['HW_OFFLOAD', 1 << 15, 1 << 15],
 ];
-const EVENT_WORDS = ['ALL', 'NEW', 'UPDATES', 'DESTROY'];
+export const EVENT_WORDS = ['ALL', 'NEW', 'UPDATES', 'DESTROY'] as const;
+export type EventWord = (typeof EVENT_WORDS)[number];
 const OUTPUT_WORDS: readonly OutputWord[] = [
   'xml',
   'extended',
@@ -123,6 +126,7 @@ class RequestParser {
     zones: { both: null, original: null, reply: null },
     labels: { filter: [], add: [], remove: null },
     output: new Set(),
+    events: new Set(),
     bufferSize: 0,
     loadFile: null,
     warnings: [],
@@ -217,7 +221,7 @@ class RequestParser {
         );
         break;
       case 'e':
-        readWords(text, EVENT_WORDS, () => {}, request.warnings);
+        readWords(text, EVENT_WORDS, (index) => request.events.add(EVENT_WORDS[index]!), request.warnings);
         break;
       case 'o':
         readWords(text, OUTPUT_WORDS, (index) => request.output.add(OUTPUT_WORDS[index]!), request.warnings);

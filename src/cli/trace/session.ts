@@ -1,5 +1,6 @@
 import { type QueueRange, queueListener } from '../../queue/listener.ts';
 import { openHandler } from '../../queue/open.ts';
+import { readStateFile, writeStateFile } from '../../state/files.ts';
 import type { InputPacket } from '../../trace/input.ts';
 import { mergeSources } from '../../trace/input.ts';
 import { jsonReporter } from '../../trace/reporters/json.ts';
@@ -7,6 +8,7 @@ import { summaryLine } from '../../trace/reporters/summary.ts';
 import { textReporter } from '../../trace/reporters/text.ts';
 import { type Reporter, run } from '../../trace/run.ts';
 import type { Step } from '../../trace/steps.ts';
+import { EVENTS_FILE, EventRecorder } from '../conntrack/events.ts';
 import type { Io } from '../io.ts';
 import { openInputs, type ReadInputs } from './inputs.ts';
 import type { LoadedMachine } from './load.ts';
@@ -15,7 +17,7 @@ import type { TraceOptions } from './options.ts';
 import { palette } from './palette.ts';
 import { capturedDevices, pcapReporter } from './pcap-output.ts';
 import { progressLine } from './progress.ts';
-import { eventsReporter, kernelLogReporter } from './views.ts';
+import { kernelLogReporter } from './views.ts';
 import { wallTimer } from './wall-timer.ts';
 
 const WIDTH = 80;
@@ -24,14 +26,15 @@ const WIDTH = 80;
 export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io): Promise<void> {
   const started = process.hrtime.bigint();
   const steps: Step[] = [];
-  const observed =
-    options.format === 'text' || options.format === 'events' || (options.format === 'json' && options.steps);
+  const observed = options.format === 'text' || (options.format === 'json' && options.steps);
+  const events = options.format === 'events' ? new EventRecorder(io.out, options.commit) : null;
   const ranges: QueueRange[] = [];
   let number = 0;
   let loaded: LoadedMachine | null = null;
   try {
     for (const queue of options.queues) ranges.push(await openHandler(queue, process.cwd()));
     loaded = loadMachine(options, read, io, {
+      events,
       observer: observed ? (step) => steps.push(step) : null,
       collect: options.format !== 'summary' || options.writePcap !== null || hasFlows(read),
       queues:
@@ -44,7 +47,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     const source = mergeSources(sources);
     const machine = loaded.start(source.nextTime);
     const { before } = loaded;
-    const watched = observed || ranges.length > 0 || loaded.watches;
+    const watched = events !== null || observed || ranges.length > 0 || loaded.watches;
     const running = process.hrtime.bigint();
     const reporters = reportersOf(options, loaded, steps, io);
     if (read.written.some(({ line }) => line.kind === 'packet' && line.packet.out !== undefined)) {
@@ -61,6 +64,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
             before: (input: InputPacket) => {
               number++;
               before(input);
+              if (events !== null) events.time = Math.max(events.time, input.time);
               steps.length = 0;
             },
           }
@@ -76,7 +80,13 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
     if (options.format === 'summary') {
       io.out(summaryLine(result, Number(process.hrtime.bigint() - running) / 1e9));
     }
-    if (options.commit) loaded.commit(machine);
+    if (options.commit) {
+      loaded.commit(machine);
+      // Events of an earlier trace are past.
+      if (events !== null || readStateFile(io.directory, EVENTS_FILE) !== null) {
+        writeStateFile(io.directory, EVENTS_FILE, events?.text() ?? '');
+      }
+    }
   } finally {
     loaded?.close();
     await Promise.all(ranges.map(({ handler }) => handler.close?.()));
@@ -117,12 +127,10 @@ function reportersOf(options: TraceOptions, loaded: LoadedMachine, steps: readon
         }),
       );
       break;
-    case 'events':
-      reporters.push(eventsReporter(io.out, steps));
-      break;
     case 'kernel-log':
       reporters.push(kernelLogReporter(io.out));
       break;
+    case 'events':
     case 'summary':
       break;
   }
