@@ -1,54 +1,20 @@
-import { type Extension, type OptionDeclaration, UsageError } from '../extensions/contract.ts';
-import { findMatch, findTarget } from '../extensions/registry.ts';
+import { UsageError } from '../extensions/contract.ts';
 import { ANY_ADDRESS } from '../ruleset/addresses.ts';
-import type { RuleSpec } from '../ruleset/rule.ts';
 import { type MaskedAddress, parseAddressList } from './addresses.ts';
-import { assertValidChainName, MAX_CHAIN_NAME } from './chain-names.ts';
-import type { CommandLine, CommandLineSettings } from './command.ts';
-import { Cmd, commandLetter, INVERTIBLE, illegalOption, Opt, optionLetter, SHORT_OPTIONS } from './command-options.ts';
+import { assertValidChainName } from './chain-names.ts';
+import { type CommandLine, type CommandLineSettings, emptyCommandLine } from './command.ts';
+import { Cmd, commandLetter, INVERTIBLE, Opt, optionLetter, SHORT_OPTIONS } from './command-options.ts';
 import { EarlyExit } from './early-exit.ts';
-import {
-  beginUse,
-  type ExtensionOption,
-  type ExtensionUse,
-  finishUse,
-  type MutableParseContext,
-  takeOption,
-} from './extension-use.ts';
+import { type ExtensionOption, type MutableParseContext, takeOption } from './extension-use.ts';
 import { Getopt } from './getopt.ts';
-import { generalHelp } from './help.ts';
-import { KnownOptions, type OptionId } from './known-options.ts';
-import { parseUnsigned, scanDecimal } from './numbers.ts';
+import type { OptionId } from './known-options.ts';
+import { checkLine, checkTargetName, isVerdict } from './line-checks.ts';
+import { LoadedExtensions } from './loaded-extensions.ts';
+import { scanDecimal } from './numbers.ts';
 import { parseRuleNumber, parseWait, parseWaitInterval } from './option-numbers.ts';
-import { parseProtocol, protocolName } from './protocols.ts';
+import { parseProtocol } from './protocols.ts';
 
 export type { CommandLine, CommandLineSettings } from './command.ts';
-
-/** `-j` and `-g` names: not empty, not too long, no blanks. */
-function checkTargetName(name: string): void {
-  if (name === '') throw new UsageError('Invalid target name (too short)');
-  if (name.length > MAX_CHAIN_NAME) {
-    throw new UsageError(`Invalid target name \`${name}' (${MAX_CHAIN_NAME} chars max)`);
-  }
-  if (/[\t-\r ]/.test(name)) throw new UsageError(`Invalid target name \`${name}'`);
-}
-
-/** Other names of a match under which libxtables looks for it. */
-const MATCH_NAMES: Readonly<Record<string, string>> = { icmpv6: 'icmp6', 'ipv6-icmp': 'icmp6' };
-
-const STANDARD_TARGETS: ReadonlySet<string> = new Set(['ACCEPT', 'DROP', 'QUEUE', 'RETURN']);
-/** Shared; replaced as a whole where there are others. */
-const NO_COUNTERS = { packets: 0n, bytes: 0n };
-
-const VERDICTS = {
-  ACCEPT: { kind: 'verdict', verdict: 'ACCEPT' },
-  DROP: { kind: 'verdict', verdict: 'DROP' },
-  QUEUE: { kind: 'verdict', verdict: 'QUEUE' },
-  RETURN: { kind: 'verdict', verdict: 'RETURN' },
-} as const;
-const STANDARD_HELP = `standard match options:
-(If target is DROP, ACCEPT, RETURN or nothing)
-`;
 
 /** Numbers of extension headers that never are a packet's protocol. */
 const IPV6_EXTENSION_HEADERS: ReadonlySet<number> = new Set([43, 44, 51, 60]);
@@ -65,16 +31,12 @@ export function parseCommandLine(argv: string[], table: string, settings: Comman
 class CommandLineReader {
   private readonly settings: CommandLineSettings;
   private readonly argv: string[];
-  private readonly known = new KnownOptions();
+  private readonly loaded: LoadedExtensions;
   private readonly getopt: Getopt<OptionId>;
   private readonly line: CommandLine;
   private readonly context: MutableParseContext;
-  private readonly matches: ExtensionUse[] = [];
-  private target: ExtensionUse | null = null;
   private invert = false;
   private tableSet = false;
-  private protocolText: string | null = null;
-  private protocolLoaded = false;
   private waitInterval = false;
   private sourceText: string | null = null;
   private destinationText: string | null = null;
@@ -83,49 +45,19 @@ class CommandLineReader {
     this.argv = argv;
     this.settings = settings;
     const { family, variant, names } = settings;
-    this.getopt = new Getopt<OptionId>(argv, SHORT_OPTIONS, (letter) => letter, this.known, true);
-    const rule: RuleSpec = {
-      family,
-      protocol: 0,
-      protocolInvert: false,
-      source: null,
-      destination: null,
-      inInterface: null,
-      outInterface: null,
-      fragment: null,
-      matches: [],
-      target: { kind: 'none' },
-    };
-    this.line = {
-      command: 0,
-      options: 0,
-      table,
-      chain: null,
-      ruleNumber: 0,
-      newName: null,
-      policy: null,
-      verbose: 0,
-      rule,
-      sources: [],
-      destinations: [],
-      sourceInvert: false,
-      destinationInvert: false,
-      jumpTo: '',
-      goto: false,
-      target: null,
-      counters: NO_COUNTERS,
-      wait: null,
-    };
+    this.line = emptyCommandLine(family, table);
     this.context = {
       family,
       variant,
       table,
       names,
-      rule,
+      rule: this.line.rule,
       seen: new Set(),
       warn: settings.warn,
       setByName: settings.setByName,
     };
+    this.loaded = new LoadedExtensions(this.context);
+    this.getopt = new Getopt<OptionId>(argv, SHORT_OPTIONS, (letter) => letter, this.loaded.known, true);
   }
 
   read(): CommandLine {
@@ -141,10 +73,12 @@ class CommandLineReader {
         }
         throw new UsageError(`Bad argument \`${found.argument}'`, { showProgram: false });
       } else {
-        const use = found.kind === 'option' ? this.useFor(found.id as ExtensionOption) : undefined;
+        const use = found.kind === 'option' ? this.loaded.useFor(found.id as ExtensionOption) : undefined;
         if (found.kind === 'option' && use !== undefined) {
-          this.extensionOption(use, (found.id as ExtensionOption).declaration, found.argument);
-        } else if (this.loadProtocol()) {
+          const { declaration } = found.id as ExtensionOption;
+          const second = declaration.second === true ? getopt.takeWord() : undefined;
+          takeOption(use, declaration, this.invert, found.argument, second, this.context);
+        } else if (this.loaded.loadProtocol(this.isNumeric())) {
           getopt.again();
           continue;
         } else if (found.kind === 'missing-argument') {
@@ -159,39 +93,6 @@ class CommandLineReader {
     }
     this.finish();
     return this.line;
-  }
-
-  private useFor(id: ExtensionOption): ExtensionUse | undefined {
-    if (this.target !== null && this.target.extension === id.extension) return this.target;
-    return this.matches.find((use) => use.extension === id.extension && !use.completed);
-  }
-
-  private extensionOption(use: ExtensionUse, declaration: OptionDeclaration, argument: string | null): void {
-    const second = declaration.second === true ? this.getopt.takeWord() : undefined;
-    takeOption(use, declaration, this.invert, argument, second, this.context);
-  }
-
-  /** `-p tcp` stands for `-m tcp` too, from the first option that nothing else knows. */
-  private loadProtocol(): boolean {
-    if (this.protocolText === null || this.protocolLoaded) return false;
-    const { names, family } = this.settings;
-    const number = parseUnsigned(this.protocolText, 0, 255);
-    const numeric = (this.line.options & Opt.numeric) !== 0;
-    const name = number === null ? this.protocolText : protocolName(number, names, !numeric);
-    if (name === null) return false;
-    const extension = findMatch(name, family);
-    if (extension === undefined) return false;
-    this.protocolLoaded = true;
-    this.addMatch(extension);
-    return true;
-  }
-
-  private addMatch(extension: Extension): void {
-    const again = this.matches.some((use) => use.extension === extension);
-    for (const use of this.matches) if (use.extension === extension) use.completed = true;
-    const use = beginUse(extension, this.context);
-    this.matches.push(use);
-    if (!again) this.known.load(extension);
   }
 
   /** One of iptables' own options; true if the rest of the line is not to be read. */
@@ -276,8 +177,7 @@ class CommandLineReader {
         if (line.policy === null) throw new UsageError('-P requires a chain and a policy');
         break;
       case 'h':
-        this.help();
-        break;
+        throw new EarlyExit(0, this.loaded.help(settings, line));
       case 'p':
         this.protocol(word);
         break;
@@ -323,7 +223,7 @@ class CommandLineReader {
         break;
       case 'm': {
         if (this.invert) throw new UsageError('unexpected ! flag before --match');
-        this.addMatch(this.matchByName(argument as string));
+        this.loaded.addMatch(argument as string);
         break;
       }
       case 'n':
@@ -375,7 +275,7 @@ class CommandLineReader {
         throw new UsageError('', { showProgram: false });
       default:
         // `-b` is in the option string, but nothing takes it.
-        if (!this.loadProtocol()) throw new UsageError(`Unknown arg "${argument ?? '(null)'}"`);
+        if (!this.loaded.loadProtocol(this.isNumeric())) throw new UsageError(`Unknown arg "${argument ?? '(null)'}"`);
         this.getopt.again();
         return false;
     }
@@ -406,7 +306,7 @@ class CommandLineReader {
     this.setOption(Opt.protocol);
     const text = word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
     this.argv[this.getopt.index - 1] = text;
-    this.protocolText = text;
+    this.loaded.protocolText = text;
     line.rule.protocol = parseProtocol(text, settings.names);
     line.rule.protocolInvert = this.invert;
     if (line.rule.protocol === 0 && this.invert) throw new UsageError('rule would never match protocol');
@@ -415,32 +315,21 @@ class CommandLineReader {
     }
   }
 
-  private matchByName(name: string): Extension {
-    if (name.length > MAX_CHAIN_NAME) {
-      throw new UsageError(`Invalid match name "${name}" (${MAX_CHAIN_NAME} chars max)`);
-    }
-    const extension = findMatch(name, this.settings.family);
-    if (extension === undefined) {
-      throw new UsageError(`Couldn't load match \`${MATCH_NAMES[name] ?? name}':No such file or directory\n`);
-    }
-    return extension;
+  private isNumeric(): boolean {
+    return (this.line.options & Opt.numeric) !== 0;
   }
 
   private jump(name: string): void {
     const { line, settings } = this;
     checkTargetName(name);
     line.jumpTo = name;
-    if (STANDARD_TARGETS.has(name) || settings.announced.has(name)) return;
+    if (isVerdict(name) || settings.announced.has(name)) return;
     if (name === 'standard') {
       // The name under which libxtables keeps the verdicts: it loads, but no kernel has such a target.
       line.rule.target = { kind: 'extension', name, data: null };
       return;
     }
-    const extension = findTarget(name, settings.family);
-    if (extension === undefined) return;
-    line.target = extension;
-    this.target = beginUse(extension, this.context);
-    this.known.load(extension);
+    line.target = this.loaded.setTarget(name);
   }
 
   private interfaceName(name: string): string {
@@ -466,24 +355,8 @@ class CommandLineReader {
     this.line.counters = { packets: packetCount, bytes: byteCount };
   }
 
-  private help(): void {
-    const { settings } = this;
-    if (this.matches.length === 0 && this.protocolText !== null) {
-      const extension = findMatch(this.protocolText, settings.family);
-      if (extension !== undefined) this.matches.push(beginUse(extension, this.context));
-    }
-    const helps = [this.target, ...this.matches].flatMap((use) => (use === null ? [] : [use.extension]));
-    let text = generalHelp(settings.program, settings.version, settings.family);
-    if (STANDARD_TARGETS.has(this.line.jumpTo) && !this.line.goto) text += `\n${STANDARD_HELP}`;
-    for (const extension of helps) {
-      text += `\n${extension.help(settings.family, settings.variant) || `${extension.name} does not take any options\n`}`;
-    }
-    throw new EarlyExit(0, text);
-  }
-
   private finish(): void {
     const { line, getopt } = this;
-    const { rule } = line;
     if (line.table === 'nat' && (line.policy === 'DROP' || line.jumpTo === 'DROP')) {
       throw new UsageError(
         '\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n\n',
@@ -492,41 +365,12 @@ class CommandLineReader {
     if (this.waitInterval && (line.wait ?? 0) === 0) {
       throw new UsageError('--wait-interval only makes sense with --wait\n');
     }
-    for (const use of this.matches) {
-      finishUse(use, this.context);
-      rule.matches.push({ name: use.extension.name, data: use.data });
-    }
-    // A copy has no spare places, of which large sets of rules would keep many.
-    if (rule.matches.length > 0) rule.matches = rule.matches.slice();
-    if (this.target !== null) {
-      finishUse(this.target, this.context);
-      rule.target = { kind: 'extension', name: this.target.extension.name, data: this.target.data };
-    }
+    this.loaded.finish(line.rule);
     if (getopt.rest().length > 0) throw new UsageError('unknown arguments found on commandline');
     if (line.command === 0) throw new UsageError('no command specified');
     if (this.invert) throw new UsageError('nothing appropriate following !');
     this.readAddresses();
-    const { command } = line;
-    if (command === Cmd.replace && (line.sources.length !== 1 || line.destinations.length !== 1)) {
-      throw new UsageError('Replacement rule does not specify a unique address');
-    }
-    const illegal = illegalOption(command, line.options);
-    if (illegal !== 0) throw new UsageError(`Illegal option \`-${optionLetter(illegal)}' with this command`);
-    const { chain } = line;
-    if (chain !== null && chain.length > MAX_CHAIN_NAME) {
-      throw new UsageError(`chain name \`${chain}' too long (must be under ${MAX_CHAIN_NAME + 1} chars)`);
-    }
-    const onRule = Cmd.append | Cmd.delete | Cmd.deleteNumber | Cmd.check | Cmd.insert | Cmd.replace;
-    if ((command & onRule) === 0) return;
-    if ((chain === 'PREROUTING' || chain === 'INPUT') && (line.options & Opt.outInterface) !== 0) {
-      throw new UsageError(`Can't use -o with ${chain}\n`);
-    }
-    if ((chain === 'POSTROUTING' || chain === 'OUTPUT') && (line.options & Opt.inInterface) !== 0) {
-      throw new UsageError(`Can't use -i with ${chain}\n`);
-    }
-    if (STANDARD_TARGETS.has(line.jumpTo) && !line.goto) {
-      rule.target = VERDICTS[line.jumpTo as keyof typeof VERDICTS];
-    }
+    checkLine(line);
   }
 
   private readAddresses(): void {

@@ -48,3 +48,42 @@ export interface CommandLine {
   /** `-w`: seconds, -1 for ever, null if not given. */
   wait: number | null;
 }
+
+/** Shared; replaced as a whole where there are others. */
+const NO_COUNTERS = { packets: 0n, bytes: 0n };
+
+/** A command line of which nothing has been read. */
+export function emptyCommandLine(family: Family, table: string): CommandLine {
+  const rule: RuleSpec = {
+    family,
+    protocol: 0,
+    protocolInvert: false,
+    source: null,
+    destination: null,
+    inInterface: null,
+    outInterface: null,
+    fragment: null,
+    matches: [],
+    target: { kind: 'none' },
+  };
+  return {
+    command: 0,
+    options: 0,
+    table,
+    chain: null,
+    ruleNumber: 0,
+    newName: null,
+    policy: null,
+    verbose: 0,
+    rule,
+    sources: [],
+    destinations: [],
+    sourceInvert: false,
+    destinationInvert: false,
+    jumpTo: '',
+    goto: false,
+    target: null,
+    counters: NO_COUNTERS,
+    wait: null,
+  };
+}
