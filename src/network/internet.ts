@@ -1,6 +1,6 @@
 import type { InterfaceDescription } from '../host/description.ts';
 import { parseInterfaceAddress } from '../host/devices.ts';
-import { formatAddress, prefixMask } from '../packet/address-text.ts';
+import { formatAddress, inPrefix, parseAddress, prefixMask } from '../packet/address-text.ts';
 import { type Internet, NetworkError } from './description.ts';
 import type { HostPlan, LinkPlan } from './plan.ts';
 
@@ -19,8 +19,8 @@ function dropPrivate(prefixes: readonly string[]): string {
 }
 
 /**
- * The internet as one router: an interface for each link to it, the prefixes of the links' other ends on them, the servers' addresses
- * its own. What comes from private addresses is dropped.
+ * The internet as one router: an interface for each link to it with the gateway addresses that the other ends have routes to, and the
+ * servers' addresses its own. What comes from private addresses is dropped.
  */
 export function planInternet(
   internet: Internet,
@@ -51,13 +51,17 @@ export function planInternet(
     if (interfaces[own.device] !== undefined) {
       throw new NetworkError(['links', name], `the internet has a link to ${own.device.slice(3)} already`);
     }
-    interfaces[own.device] = {};
+    const here = new Set<string>();
     for (const end of ends) {
       if (end.host === INTERNET) continue;
-      for (const text of hosts.get(end.host)?.description.interfaces?.[end.device]?.addresses ?? []) {
-        routes.add(`${networkOf(text)} dev ${own.device}`);
+      const description = hosts.get(end.host)!.description;
+      for (const text of description.interfaces?.[end.device]?.addresses ?? []) {
+        const gateways = gatewaysIn(text, description.routes ?? []);
+        for (const gateway of gateways) here.add(gateway);
+        if (gateways.length === 0) routes.add(`${networkOf(text)} dev ${own.device}`);
       }
     }
+    interfaces[own.device] = { addresses: [...here] };
   }
   return {
     name: INTERNET,
@@ -74,6 +78,17 @@ export function planInternet(
     },
     path: [INTERNET],
   };
+}
+
+/** The next hops of a host's routes that lie in the prefix of one of its addresses, with its length: the internet's side of a link. */
+function gatewaysIn(text: string, routes: readonly string[]): string[] {
+  const own = parseInterfaceAddress(text);
+  const gateways = routes.map((route) => parseAddress(/\bvia (?:inet6? )?(\S+)/.exec(route)?.[1] ?? ''));
+  return gateways
+    .filter(
+      (gateway) => gateway?.family === own.family && inPrefix(own.family, gateway.words, own.address, own.prefixLength),
+    )
+    .map((gateway) => `${formatAddress(own.family, gateway!.words)}/${own.prefixLength}`);
 }
 
 /** `203.0.113.0/24` of `203.0.113.10/24`. */

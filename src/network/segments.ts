@@ -3,7 +3,6 @@ import type { MachineMemory } from '../datapath/machine-contract.ts';
 import type { Device } from '../host/device.ts';
 import { formatAddress } from '../packet/address-text.ts';
 import { toHex } from '../packet/bytes.ts';
-import { INTERNET } from './internet.ts';
 import type { NetworkPlan } from './plan.ts';
 
 /** An interface of a host of the network. */
@@ -91,7 +90,7 @@ export class Segments {
       known = this.#survey(station);
       this.#resolved.set(at, known);
     }
-    return known.get(formatAddress(family, address)) ?? known.get(ANYBODY) ?? null;
+    return known.get(formatAddress(family, address)) ?? null;
   }
 
   /** What the bridges of a host know once everybody on their segments has spoken. */
@@ -149,18 +148,12 @@ export class Segments {
     // Linux answers ARP for all addresses of the machine on every interface (arp_ignore 0), neighbour discovery only for the interface's own.
     for (const { host, device } of stations) {
       for (const other of this.#hosts.get(host)!.devices) {
-        if (other.kind === 'loopback' && host !== INTERNET) continue;
         for (const { family, address } of other.addresses) if (family === 4) add(4, address, device.mac);
       }
     }
-    const internet = stations.find(({ host }) => host === INTERNET);
-    if (internet !== undefined) known.set(ANYBODY, internet.device.mac);
     return known;
   }
 }
-
-/** The internet answers for every address that nobody else on its link has: it is everybody's gateway there. */
-const ANYBODY = '*';
 
 function key({ host, device }: Station): string {
   return `${host}/${device.name}`;

@@ -12,76 +12,18 @@ import { inPrefix, parseAddress } from '../../src/packet/address-text.ts';
 import { buildPacket } from '../../src/packet/notation/build.ts';
 import { parsePacket } from '../../src/packet/notation/parse.ts';
 import { wellKnownNames } from '../../src/simulation/names.ts';
+import {
+  address,
+  cloudArbitrary,
+  type DeclaredCloud,
+  type DeclaredRule,
+  describeCloud,
+  LISTS,
+  PROBES,
+} from './clouds.ts';
 
 // What the compiled rules let through is exactly what the groups declare: random clouds of two hosts and four machines, every pair, both
 // directions, both families. The expectation is worked out here from the declaration alone.
-
-interface DeclaredRule {
-  direction: 'ingress' | 'egress';
-  ethertype?: 'IPv4' | 'IPv6';
-  protocol?: 'tcp' | 'udp' | 'icmp';
-  ports?: string;
-  remote?: string;
-  remote_group?: string;
-  prefix_list?: string;
-}
-interface DeclaredVm {
-  on: string;
-  groups?: string[];
-}
-interface DeclaredCloud {
-  groups: Record<string, { rules: DeclaredRule[]; egress?: 'none' }>;
-  vms: DeclaredVm[];
-}
-
-const GROUPS = ['A', 'B', 'C'];
-const LISTS: Record<string, string[]> = { office: ['10.0.0.2/31', '2001:db8::2/127'], nobody: [] };
-const PORTS = [22, 80, 81, 3306];
-const address = (vm: number, family: 4 | 6): string => (family === 4 ? `10.0.0.${vm + 1}` : `2001:db8::${vm + 1}`);
-
-const remoteArbitrary = fc.oneof(
-  fc.constant({}),
-  fc.constantFrom(...GROUPS).map((remote_group) => ({ remote_group })),
-  fc
-    .constantFrom('10.0.0.0/30', '10.0.0.2/32', '0.0.0.0/0', '10.0.0.4/31', '2001:db8::/64', '2001:db8::2/127')
-    .map((remote) => ({
-      remote,
-    })),
-  fc.constantFrom(...Object.keys(LISTS)).map((prefix_list) => ({ prefix_list })),
-);
-const matterArbitrary: fc.Arbitrary<Partial<DeclaredRule>> = fc.oneof(
-  fc.constant({}),
-  fc.record({
-    protocol: fc.constantFrom('tcp' as const, 'udp' as const),
-    ports: fc.constantFrom('22', '80-81', '81-3306', '0-65535'),
-  }),
-  fc.constantFrom('tcp' as const, 'udp' as const, 'icmp' as const).map((protocol) => ({ protocol })),
-);
-const ruleArbitrary = (direction: 'ingress' | 'egress'): fc.Arbitrary<DeclaredRule> =>
-  fc.tuple(matterArbitrary, remoteArbitrary).map(([matter, remote]) => ({ direction, ...matter, ...remote }));
-const groupArbitrary = fc
-  .tuple(
-    fc.array(ruleArbitrary('ingress'), { maxLength: 3 }),
-    fc.oneof(
-      fc.constant(null),
-      fc.constant('none' as const),
-      fc.array(ruleArbitrary('egress'), { minLength: 1, maxLength: 2 }),
-    ),
-  )
-  .map(([ingress, egress]) =>
-    egress === null
-      ? { rules: ingress }
-      : egress === 'none'
-        ? { rules: ingress, egress }
-        : { rules: [...ingress, ...egress] },
-  );
-const cloudArbitrary: fc.Arbitrary<DeclaredCloud> = fc.record({
-  groups: fc.record({ A: groupArbitrary, B: groupArbitrary, C: groupArbitrary }),
-  vms: fc.array(
-    fc.record({ on: fc.constantFrom('one', 'two'), groups: fc.subarray(GROUPS) }, { requiredKeys: ['on'] }),
-    { minLength: 4, maxLength: 4 },
-  ),
-});
 
 const covers = (prefix: string, text: string): boolean => {
   const [network, length] = prefix.split('/');
@@ -123,27 +65,6 @@ function declared(
   });
 }
 
-function describeCloud(cloud: DeclaredCloud): NetworkDescription {
-  const host = { interfaces: { uplink: {}, br: { bridge: ['uplink'] } } };
-  return {
-    hosts: { one: host, two: host },
-    links: { trunk: ['one:uplink', 'two:uplink'] },
-    vms: Object.fromEntries(
-      cloud.vms.map((vm, index) => [
-        `vm${index}`,
-        {
-          ...vm,
-          bridge: 'br',
-          addresses: [`${address(index, 4)}/24`, `${address(index, 6)}/64`],
-          listen: PORTS.flatMap((port) => [`tcp/${port}`, `udp/${port}`]),
-        },
-      ]),
-    ),
-    groups: cloud.groups,
-    prefix_lists: LISTS,
-  };
-}
-
 const PROTOCOLS = { tcp: 6, udp: 17, icmp: 1 } as const;
 
 describe('random clouds', () => {
@@ -165,13 +86,7 @@ describe('random clouds', () => {
           for (let to = 0; to < 4; to++) {
             if (from === to) continue;
             for (const family of [4, 6] as const) {
-              for (const [protocol, port] of [
-                ['tcp', 22],
-                ['tcp', 81],
-                ['udp', 80],
-                ['udp', 3306],
-                ['icmp', 0],
-              ] as const) {
+              for (const [protocol, port] of PROBES) {
                 const expected =
                   declared(declaration, 'egress', from, to, family, protocol, port) &&
                   declared(declaration, 'ingress', to, from, family, protocol, port);

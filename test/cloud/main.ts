@@ -1,0 +1,195 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import fc from 'fast-check';
+import { compileCloud, withGroupRules } from '../../src/groups/plan.ts';
+import { hasGroups, readCloud } from '../../src/groups/read.ts';
+import { type Conversation, playConversation, type Question } from '../../src/network/converse.ts';
+import type { NetworkDescription } from '../../src/network/description.ts';
+import { Network } from '../../src/network/network.ts';
+import { planNetwork } from '../../src/network/plan.ts';
+import { readNetworkYaml } from '../../src/network/yaml.ts';
+import { wellKnownNames } from '../../src/simulation/names.ts';
+import { address, cloudArbitrary, describeCloud, PROBES } from './clouds.ts';
+import { RealNetwork } from './namespaces.ts';
+
+const HELP = `Builds networks in real network namespaces, puts the same conversations there with real programs, and compares what iptsim says.
+
+  npm run test:cloud -- [--random N] [--seed S] [--variant nft|legacy] [NETWORK.yaml...]
+
+Without files the conversations of fixtures/*/network.yaml, then N random clouds (2). Root on Linux with iptables, ipset, br_netfilter and Python 3.
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    random: { type: 'string', default: '2' },
+    seed: { type: 'string', default: '1' },
+    variant: { type: 'string', default: 'nft' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+const root = process.env.IPTSIM_ROOT ?? process.cwd();
+const variant = values.variant === 'legacy' ? 'legacy' : 'nft';
+
+/** Why the proof cannot be made here; null if it can. */
+function unavailable(): string | null {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'root on Linux is needed';
+  for (const tool of ['ip', `iptables-${variant}-restore`, 'ipset', 'python3', 'ping', 'sysctl']) {
+    if (spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0) return `${tool} is not installed`;
+  }
+  return existsSync('/proc/sys/net/bridge') ? null : 'the module br_netfilter is not loaded';
+}
+
+interface Case {
+  name: string;
+  description: NetworkDescription;
+  questions: Question[];
+  readFile(name: string): string | null;
+  /** One after the other, with the counters of what drops. */
+  counters: boolean;
+}
+
+function fixtureCases(): Case[] {
+  const fixtures = path.join(root, 'fixtures');
+  const files =
+    positionals.length > 0
+      ? positionals
+      : readdirSync(fixtures)
+          .map((name) => path.join(fixtures, name, 'network.yaml'))
+          .filter((file) => existsSync(file));
+  return files.map((file) => {
+    const { description } = readNetworkYaml(readFileSync(file, 'utf8'), file);
+    return {
+      name: path.relative(root, file),
+      description,
+      questions: (description.conversations ?? []).map(({ from, to, protocol }) => ({
+        from,
+        to,
+        protocol: protocol ?? null,
+        family: null,
+      })),
+      readFile: (name) => {
+        const beside = path.resolve(path.dirname(file), name);
+        return existsSync(beside) ? readFileSync(beside, 'utf8') : null;
+      },
+      counters: true,
+    };
+  });
+}
+
+function randomCases(): Case[] {
+  const seed = Number(values.seed);
+  return fc.sample(cloudArbitrary, { numRuns: Number(values.random), seed }).map((cloud, index) => {
+    const questions: Question[] = [];
+    for (let from = 0; from < 4; from++) {
+      for (let to = 0; to < 4; to++) {
+        if (from === to) continue;
+        for (const family of [4, 6] as const) {
+          for (const [protocol, port] of PROBES) {
+            const target = `[${address(to, family)}]${protocol === 'icmp' ? '' : `:${port}`}`;
+            questions.push({ from: `vm${from}`, to: target, protocol, family });
+          }
+        }
+      }
+    }
+    const name = `random cloud ${index + 1} of seed ${seed}`;
+    return { name, description: describeCloud(cloud), questions, readFile: () => null, counters: false };
+  });
+}
+
+const FIRST_PORT = 30000;
+
+async function prove(each: Case, number: number): Promise<string[]> {
+  const plain = planNetwork(each.description, each.readFile);
+  const plan = hasGroups(each.description)
+    ? withGroupRules(plain, compileCloud(readCloud(each.description, plain)))
+    : plain;
+  const simulated = new Network(plan, { names: wellKnownNames(), variant, seed: 1 });
+  const real = new RealNetwork(plan, variant, number);
+  const wrong: string[] = [];
+  try {
+    await real.start();
+    const judge = async (question: Question, index: number): Promise<void> => {
+      const port = FIRST_PORT + index;
+      const said = playConversation(simulated, { ...question, from: `${question.from}:${port}` });
+      wrong.push(
+        ...(await compareOne(real, said, port, each.counters)).map(
+          (text) => `${question.from} > ${question.to}: ${text}`,
+        ),
+      );
+    };
+    if (each.counters) {
+      for (const [index, question] of each.questions.entries()) await judge(question, index);
+    } else {
+      const width = 12;
+      for (let at = 0; at < each.questions.length; at += width) {
+        await Promise.all(each.questions.slice(at, at + width).map((question, index) => judge(question, at + index)));
+      }
+    }
+  } finally {
+    real.stop();
+  }
+  return wrong;
+}
+
+async function compareOne(real: RealNetwork, said: Conversation, source: number, counters: boolean): Promise<string[]> {
+  const { destination, protocol, client, stop } = said;
+  const match = /^\[?([^\]]*?)\]?(?::(\d+))?$/.exec(destination);
+  const isV6 = destination.startsWith('[') || (destination.match(/:/g)?.length ?? 0) > 1;
+  const target = protocol === 'icmp' ? destination : match![1]!;
+  const port = protocol === 'icmp' ? 0 : Number(match![2]);
+  const family = isV6 ? 6 : 4;
+  const drop = counters && said.result === 'lost' && stop !== null && stop.table !== null ? stop : null;
+  const count = (): number =>
+    drop === null ? 0 : real.packets(drop.host, family, drop.table!, drop.chain!, drop.rule);
+  const before = count();
+  const got = await real.ask(client, protocol, target, port, source);
+  const wrong: string[] = [];
+  if (got.result !== said.result) wrong.push(`iptsim says ${said.result}, Linux ${got.result}`);
+  if (got.seenAs !== null && got.seenAs !== said.seenAs?.source) {
+    wrong.push(`iptsim says it is seen as ${said.seenAs?.source}, Linux ${got.seenAs}`);
+  }
+  if (drop !== null && !(count() > before)) {
+    wrong.push(
+      `iptsim says ${drop.host} drops it in ${drop.table} ${drop.chain} (${drop.rule ?? 'policy'}), which counted nothing`,
+    );
+  }
+  return wrong;
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const why = unavailable();
+  if (why !== null) {
+    process.stderr.write(`NOT COMPARED WITH THE KERNEL: ${why}\n`);
+    return 1;
+  }
+  let failed = 0;
+  let conversations = 0;
+  const cases = [...fixtureCases(), ...(positionals.length > 0 ? [] : randomCases())];
+  for (const [number, each] of cases.entries()) {
+    const wrong = await prove(each, number);
+    conversations += each.questions.length;
+    failed += wrong.length;
+    process.stdout.write(
+      `${each.name}: ${each.questions.length} conversations, ${wrong.length === 0 ? 'all as iptsim says' : `${wrong.length} differences`}\n`,
+    );
+    for (const text of wrong) process.stdout.write(`  ${text}\n`);
+  }
+  process.stdout.write(`${cases.length} networks, ${conversations} conversations, ${failed} differences\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+main().then(
+  (status) => process.exit(status),
+  (error: Error) => {
+    process.stderr.write(`${error.stack}\n`);
+    process.exit(1);
+  },
+);
