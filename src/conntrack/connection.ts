@@ -60,6 +60,8 @@ export interface Connection {
   /** 128 label bits as four words. */
   labels(): Uint32Array;
   setLabel(bit: number): void;
+  /** Sets all 128 label bits. */
+  replaceLabels(words: readonly number[]): void;
   /** Name of the helper assigned to it, or null. */
   readonly helper: string | null;
   /** The connection that expected this one, or null. */

@@ -118,13 +118,19 @@ export class Entry implements Connection {
     return this.sidelines.labels.get(this.slot) ?? new Uint32Array(4);
   }
   setLabel(bit: number): void {
+    this.roomForLabels()[bit >>> 5]! |= 1 << (bit & 31);
+  }
+  replaceLabels(words: readonly number[]): void {
+    this.roomForLabels().set(words);
+  }
+  private roomForLabels(): Uint32Array {
     let labels = this.sidelines.labels.get(this.slot);
     if (labels === undefined) {
       labels = new Uint32Array(4);
       this.sidelines.labels.set(this.slot, labels);
       this.setExtra(Extra.labels);
     }
-    labels[bit >>> 5]! |= 1 << (bit & 31);
+    return labels;
   }
   get helper(): string | null {
     return this.has(Extra.helper) ? (this.sidelines.helpers.get(this.slot)?.name ?? null) : null;
@@ -180,6 +186,9 @@ export class Template implements Connection {
   }
   labels(): Uint32Array {
     return new Uint32Array(4);
+  }
+  replaceLabels(): void {
+    this.setLabel();
   }
   setLabel(): void {
     // A template is thrown away with the packet's first lookup: nobody reads its labels.

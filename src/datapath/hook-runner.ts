@@ -6,7 +6,8 @@ import { tosOf } from '../packet/rewrite.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import { HOOK_NAMES, Hook, type HookEntry, type HookState, type TableName } from './hooks.ts';
 import type { TableProgram } from './program.ts';
-import type { QueueAnswer, QueuedPacket, QueueListener } from './queueing.ts';
+import { changeConnection, Waiting } from './queue-waiting.ts';
+import { DEFAULT_LIMIT, Kept, type QueueAnswer, type QueuedPacket, type QueueListener } from './queueing.ts';
 import type { Recorder } from './recorder.ts';
 import type { Stage } from './stages.ts';
 import { isQueueVerdict, queueOf, Verdict, type VerdictCode } from './verdicts.ts';
@@ -34,6 +35,10 @@ interface Position {
   slot: number;
   next: Stage;
   queue: number;
+  /** Its id in that queue. */
+  id: number;
+  /** Whether it goes on if nobody listens. */
+  bypass: boolean;
   /** What decides in OUTPUT whether it is routed again (`struct ip_rt_info`). */
   routeKey: RouteKey | null;
 }
@@ -84,6 +89,8 @@ export class HookRunner {
   #depth = 0;
   /** Packets of each queue so far, for their ids. */
   readonly #ids = new Map<number, number>();
+  /** Packets that their listeners have kept for a later verdict. */
+  readonly #kept = new Waiting<Position>();
   /** Packets that a handler has not answered yet. */
   readonly waiting: Promise<void>[] = [];
 
@@ -155,39 +162,85 @@ export class HookRunner {
     }
     if (!isQueueVerdict(verdict)) throw new Error(`verdict ${verdict} of ${entry.name} has no meaning at a hook`);
     const { queue, bypass } = queueOf(verdict);
-    return this.#queue({ packet, at, functions, index, slot, next, queue, routeKey: null }, bypass);
+    return this.#queue({ packet, at, functions, index, slot, next, queue, id: 0, bypass, routeKey: null });
   }
 
   /** nf_queue: gives the packet to who listens; returns as `#settle` does. */
-  #queue(position: Position, bypass: boolean): number {
-    const { packet, at, queue, index, functions, slot } = position;
+  #queue(position: Position): number {
+    const { packet, at, queue, index, functions } = position;
     const { recorder, queues } = this.#d;
-    const entry = functions[index]!;
     const listener = queues?.listens(queue) ?? false;
     recorder.observer?.({
       kind: 'queued',
       queue,
       hook: HOOK_NAMES[at.hook],
-      table: entry.program?.name ?? 'filter',
+      table: functions[index]!.program?.name ?? 'filter',
       listener,
     });
-    if (!listener) {
-      if (bypass) return index + 1;
-      recorder.lostInQueue(packet, queue, entry.program, slot);
-      return -1;
+    if (!listener) return this.#unheard(position);
+    const limit = queues!.limit ?? DEFAULT_LIMIT;
+    if (this.#kept.count(queue) >= limit.length) {
+      if (limit.failOpen) return this.#reinject(position, { verdict: Verdict.accept });
+      return this.#full(position);
     }
     position.routeKey = at.hook === Hook.output ? routeKeyOf(packet) : null;
-    recorder.queued(packet, at, queue);
+    position.id = (this.#ids.get(queue) ?? 0) + 1;
+    this.#ids.set(queue, position.id);
     const answer = queues!.handle(this.#view(position));
-    if (!(answer instanceof Promise)) return this.#reinject(position, answer);
-    const kept = { ...position, at: { ...at } };
+    if (!(answer instanceof Promise)) return this.#answered(position, answer);
+    const suspended = { ...position, at: { ...at } };
     this.waiting.push(
       answer.then((settled) => {
-        const on = this.#reinject(kept, settled);
-        if (on >= 0) this.#resume(kept, on);
+        const on = this.#answered(suspended, settled);
+        if (on >= 0) this.#resume(suspended, on);
       }),
     );
     return -1;
+  }
+
+  /** Nobody listens: on with the next function (bypass), or lost. */
+  #unheard({ packet, queue, functions, index, slot, bypass }: Position): number {
+    if (bypass) return index + 1;
+    this.#d.recorder.lostInQueue(packet, queue, functions[index]!.program, slot);
+    return -1;
+  }
+
+  #full({ packet, queue, functions, index, slot }: Position): number {
+    this.#d.recorder.dropped(packet, `queue ${queue} is full`, functions[index]!.program, slot);
+    return -1;
+  }
+
+  /** The listener has answered: packets that waited go on in the order in which it named them, then this one. */
+  #answered(position: Position, answer: QueueAnswer): number {
+    const { recorder } = this.#d;
+    const { packet, at, queue, functions, index, slot } = position;
+    if (answer.verdict === Kept.nobody) return this.#unheard(position);
+    recorder.queued(packet, at, queue);
+    if (answer.verdict === Kept.full) return this.#full(position);
+    const isKept = answer.verdict === Kept.later;
+    if (isKept) {
+      this.#kept.add(queue, position.id, { ...position, at: { ...at } });
+      recorder.stolen(packet, `waits in queue ${queue}`, functions[index]!.program, slot);
+    }
+    for (const { queue: from, id, answer: verdict } of answer.release ?? []) {
+      const kept = this.#kept.take(from, id);
+      if (kept === undefined) throw new Error(`no packet ${id} waits in queue ${from}`);
+      const before = recorder.released;
+      recorder.released = kept.packet === packet ? null : kept.packet;
+      const on = this.#reinject(kept, verdict);
+      if (on >= 0) this.#resume(kept, on);
+      recorder.released = before;
+    }
+    return isKept ? -1 : this.#reinject(position, answer);
+  }
+
+  get keepsNone(): boolean {
+    return this.#kept.isEmpty;
+  }
+
+  /** Whether a listener keeps the packet for a later verdict. */
+  keeps(packet: Packet): boolean {
+    return this.#kept.some((position) => position.packet === packet);
   }
 
   #resume(position: Position, index: number): void {
@@ -195,9 +248,7 @@ export class HookRunner {
   }
 
   #view(position: Position): QueuedPacket {
-    const { packet, at, queue, functions, index } = position;
-    const id = (this.#ids.get(queue) ?? 0) + 1;
-    this.#ids.set(queue, id);
+    const { packet, at, queue, id, functions, index } = position;
     const table: TableName = functions[index]!.program?.name ?? 'filter';
     return {
       queue,
@@ -213,6 +264,9 @@ export class HookRunner {
       physicalOut: packet.physicalOut,
       hardwareAddress: packet.linkHeader?.slice(6, 12) ?? null,
       owner: packet.owner,
+      priority: packet.priority,
+      connection: packet.connection,
+      conntrackInfo: packet.conntrackInfo,
       payload: packet.bytes.slice(),
     };
   }
@@ -222,6 +276,9 @@ export class HookRunner {
     const { packet, at, functions, index, slot } = position;
     const { recorder } = this.#d;
     const entry = functions[index]!;
+    if (answer.connection !== undefined && packet.connection !== null) {
+      changeConnection(packet.connection, answer.connection);
+    }
     if (answer.payload !== undefined) {
       packet.bytes = answer.payload.slice();
       packet.fragmentSizes = null;
@@ -248,7 +305,7 @@ export class HookRunner {
     }
     if (!isQueueVerdict(verdict)) throw new Error(`the listener of queue ${position.queue} answered ${verdict}`);
     const { queue, bypass } = queueOf(verdict);
-    return this.#queue({ ...position, queue }, bypass);
+    return this.#queue({ ...position, queue, bypass });
   }
 }
 

@@ -1,6 +1,7 @@
+import type { Connection } from '../conntrack/connection.ts';
 import type { Device } from '../host/device.ts';
 import type { Family } from '../packet/family.ts';
-import type { SocketOwner } from '../packet/packet.ts';
+import type { ConntrackInfo, SocketOwner } from '../packet/packet.ts';
 import type { HookName, TableName } from './hooks.ts';
 import type { VerdictCode } from './verdicts.ts';
 
@@ -24,19 +25,67 @@ export interface QueuedPacket {
   /** Source MAC of the frame; null for packets of this machine. */
   hardwareAddress: Uint8Array | null;
   owner: SocketOwner | null;
+  priority: number;
+  /** What connection tracking says of it; null where it did not look, or could not follow it. The entry itself: to be read at once. */
+  connection: Connection | null;
+  conntrackInfo: ConntrackInfo;
   /** The whole packet from its IP header, reassembled where conntrack is on. A copy: the listener may keep it. */
   payload: Uint8Array;
 }
 
+/** What such a program may change in the packet's connection (ctnetlink_glue_parse, net/netfilter/nf_conntrack_netlink.c). */
+export interface ConnectionChange {
+  /** The bits of `markMask` (absent: all) are cleared first, then those of `mark` are turned over. */
+  mark?: number;
+  markMask?: number;
+  /** 128 label bits as four words, likewise. */
+  labels?: readonly number[];
+  labelsMask?: readonly number[];
+}
+
 /** What such a program answers. */
 export interface QueueAnswer {
-  /** `Verdict.drop`, `accept`, `stolen`, `repeat`, `stop`, or `queueVerdict(n, false)` for "on to queue n". */
+  /** `Verdict.drop`, `accept`, `stolen`, `repeat`, `stop`, `queueVerdict(n, bypass)` for "on to queue n", or one of `Kept`. */
   verdict: VerdictCode;
   /** New mark; absent: unchanged. */
   mark?: number;
   /** New packet from its IP header, taken as it is; absent: unchanged. */
   payload?: Uint8Array;
+  connection?: ConnectionChange;
+  /**
+   * Verdicts on packets that wait, in the order in which they were given: before this answer takes effect. With `Kept.later` the packet
+   * itself may be among them.
+   */
+  release?: readonly WaitingAnswer[];
 }
+
+/** A verdict on a packet that was kept with `Kept.later`. */
+export interface WaitingAnswer {
+  queue: number;
+  id: number;
+  answer: QueueAnswer;
+}
+
+/** Answers that are no verdicts. */
+export const Kept = {
+  /** The packet waits in its queue until a later answer releases it. */
+  later: -10,
+  /** Nobody listens on that queue after all: as if `listens` had said so. */
+  nobody: -11,
+  /** The queue, or the way to its listener, is full: the packet is lost. */
+  full: -12,
+} as const;
+
+/** How many packets may wait in a queue, and what happens to more. */
+export interface QueueLimit {
+  /** NFQA_CFG_QUEUE_MAXLEN. */
+  length: number;
+  /** NFQA_CFG_F_FAIL_OPEN: more packets pass instead of being dropped. */
+  failOpen: boolean;
+}
+
+/** What a queue has where nobody says otherwise (NFQNL_QMAX_DEFAULT). */
+export const DEFAULT_LIMIT: QueueLimit = { length: 1024, failOpen: false };
 
 /**
  * Whoever listens on NFQUEUE numbers. `handle` answers at once where it can: then the whole way of the packet is
@@ -47,4 +96,6 @@ export interface QueueListener {
   listens(queue: number): boolean;
   /** Called with each packet of a queue that is listened on. A rejected promise is passed on to who awaits the outcome. */
   handle(packet: QueuedPacket): QueueAnswer | Promise<QueueAnswer>;
+  /** How many packets may wait; absent: `DEFAULT_LIMIT`. */
+  readonly limit?: QueueLimit;
 }

@@ -41,6 +41,8 @@ export class Recorder {
   };
   readonly observer: Observer | null;
   readonly collect: boolean;
+  /** A packet that waited in a queue and goes on because of the current input: its fate is not the input's. */
+  released: Packet | null = null;
   #rank = -1;
   #filter: TableProgram | null = null;
   #filterSlot = 0;
@@ -80,6 +82,11 @@ export class Recorder {
     this.#answered = packet;
   }
 
+  /** Whether the packet's fate is that of the current input. */
+  #counts(packet: Packet): boolean {
+    return isInput(packet) && packet !== this.released;
+  }
+
   #reach(verdict: TraceVerdict): boolean {
     const rank = RANK[verdict];
     if (rank <= this.#rank) return false;
@@ -100,7 +107,7 @@ export class Recorder {
 
   /** A packet left; `linkHeader` is only asked for where `collect` is set. */
   emitted(packet: Packet, device: Device, linkHeader: Uint8Array): void {
-    if (isInput(packet)) {
+    if (this.#counts(packet)) {
       this.#passed(packet.local ? 'sent' : 'forwarded');
       this.outcome.out ??= device;
     }
@@ -112,7 +119,7 @@ export class Recorder {
 
   /** It came through to the machine's own stack, but nothing there takes its protocol. */
   reached(packet: Packet): void {
-    if (isInput(packet)) this.#passed('delivered');
+    if (this.#counts(packet)) this.#passed('delivered');
   }
 
   delivered(packet: Packet): void {
@@ -138,12 +145,12 @@ export class Recorder {
   }
 
   stolen(packet: Packet, reason: string, program: TableProgram | null = null, slot = 0): void {
-    if (!isInput(packet) || !this.#reach('stolen')) return;
+    if (!this.#counts(packet) || !this.#reach('stolen')) return;
     this.#decided(reason, program, slot);
   }
 
   #stopped(packet: Packet, verdict: TraceVerdict, reason: string, program: TableProgram | null, slot: number): void {
-    if (isInput(packet) && this.#reach(verdict)) this.#decided(reason, program, slot);
+    if (this.#counts(packet) && this.#reach(verdict)) this.#decided(reason, program, slot);
     if (this.observer === null) return;
     const decided =
       program === null

@@ -7,7 +7,11 @@ import type { Handler } from './listener.ts';
 /** How long a command may take to end after its input has ended, in milliseconds. */
 const PARTING = 2000;
 
+/** Characters that a line may have: many times the largest packet. */
+const LONGEST = 1 << 24;
+
 interface Question {
+  queue: number;
   id: number;
   resolve(answer: QueueAnswer): void;
   reject(error: Error): void;
@@ -31,6 +35,11 @@ export function commandHandler(name: string, command: string): Handler {
   child.stdout.setEncoding('utf8');
   child.stdout.on('data', (text: string) => {
     rest += text;
+    if (rest.length > LONGEST && !rest.includes('\n')) {
+      fail(`the command wrote ${rest.length} bytes without a line's end`);
+      rest = '';
+      return;
+    }
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
       const line = rest.slice(0, end);
       rest = rest.slice(end + 1);
@@ -39,10 +48,10 @@ export function commandHandler(name: string, command: string): Handler {
         fail(`the command wrote a line that nobody asked for: ${JSON.stringify(line.slice(0, 80))}`);
         return;
       }
-      const { id, resolve, reject } = question;
+      const { queue, id, resolve, reject } = question;
       question = null;
       try {
-        resolve(readAnswerLine(line, id));
+        resolve(readAnswerLine(line, queue, id));
       } catch (error) {
         reject(error as Error);
       }
@@ -60,7 +69,7 @@ export function commandHandler(name: string, command: string): Handler {
     handle(packet) {
       if (ended !== null) throw new QueueError(ended);
       return new Promise((resolve, reject) => {
-        question = { id: packet.id, resolve, reject };
+        question = { queue: packet.queue, id: packet.id, resolve, reject };
         child.stdin.write(`${JSON.stringify(handlerPacket(packet))}\n`);
       });
     },

@@ -1,4 +1,10 @@
-import type { QueueAnswer, QueuedPacket, QueueListener } from '../datapath/queueing.ts';
+import {
+  Kept,
+  type QueueAnswer,
+  type QueuedPacket,
+  type QueueLimit,
+  type QueueListener,
+} from '../datapath/queueing.ts';
 import { Verdict } from '../datapath/verdicts.ts';
 import { readAnswer } from './answer.ts';
 import { handlerPacket, QueueError, type QueueHandler } from './handler.ts';
@@ -31,7 +37,9 @@ export function functionHandler(name: string, handler: QueueHandler): Handler {
     name,
     handle(packet) {
       const answer = handler({ ...handlerPacket(packet), bytes: packet.payload });
-      return answer instanceof Promise ? answer.then(readAnswer) : readAnswer(answer);
+      return answer instanceof Promise
+        ? answer.then((settled) => readAnswer(settled, packet.queue))
+        : readAnswer(answer, packet.queue);
     },
   };
 }
@@ -46,16 +54,36 @@ export interface ListenerOptions {
   timer: Timer;
   /** Number of the input packet under way, for messages. */
   packetNumber: () => number;
+  /** How many packets may wait in each queue; absent: as in the kernel. */
+  limit?: QueueLimit;
+}
+
+/** A listener that knows which packets its handlers have not answered for good. */
+export interface Listener extends QueueListener {
+  /** Packets that still wait, by queue: those are lost when the handlers end. */
+  waiting(): ReadonlyMap<number, number>;
 }
 
 /**
  * Puts handlers behind queue numbers. What goes wrong in a handler becomes a QueueError that names the handler
  * and the packet; where ranges overlap the first holds.
  */
-export function queueListener(options: ListenerOptions): QueueListener {
-  const { ranges, packetNumber } = options;
+export function queueListener(options: ListenerOptions): Listener {
+  const { ranges, packetNumber, limit } = options;
   const find = (queue: number) => ranges.find((range) => queue >= range.first && queue <= range.last)?.handler;
+  const kept = new Map<number, Set<number>>();
+  /** Keeps account of the packets that wait. */
+  const settle = (packet: QueuedPacket, answer: QueueAnswer): QueueAnswer => {
+    const { queue, id } = packet;
+    if (answer.verdict === Kept.later) kept.set(queue, (kept.get(queue) ?? new Set()).add(id));
+    for (const { queue: from, id: waiting } of answer.release ?? []) {
+      if (!kept.get(from)?.delete(waiting))
+        throw new QueueError(`"release": no packet ${waiting} waits in queue ${from}`);
+    }
+    return answer;
+  };
   return {
+    ...(limit === undefined ? {} : { limit }),
     listens: (queue) => find(queue) !== undefined,
     handle(packet) {
       const handler = find(packet.queue);
@@ -66,11 +94,16 @@ export function queueListener(options: ListenerOptions): QueueListener {
       };
       try {
         const answer = handler.handle(packet);
-        return answer instanceof Promise ? withTimeout(answer, options).catch(blame) : answer;
+        return answer instanceof Promise
+          ? withTimeout(answer, options)
+              .then((settled) => settle(packet, settled))
+              .catch(blame)
+          : settle(packet, answer);
       } catch (error) {
         return blame(error);
       }
     },
+    waiting: () => new Map([...kept].flatMap(([queue, ids]) => (ids.size === 0 ? [] : [[queue, ids.size] as const]))),
   };
 }
 

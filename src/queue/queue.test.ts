@@ -24,6 +24,9 @@ const PACKET: QueuedPacket = {
   physicalOut: null,
   hardwareAddress: Uint8Array.from([2, 0, 0, 0, 0xff, 1]),
   owner: null,
+  priority: 0,
+  connection: null,
+  conntrackInfo: 7,
   payload: fromHex('4500001c00000000401166cc0a0000050a000001138800350008d850')!,
 };
 
@@ -53,22 +56,22 @@ async function asked(command: string, timeout?: number): Promise<unknown> {
 
 describe('answers', () => {
   it('are a verdict, or an object with mark and payload', () => {
-    expect(readAnswer('drop')).toEqual({ verdict: Verdict.drop });
-    expect(readAnswer({ verdict: 'queue:3' })).toEqual({ verdict: queueVerdict(3, false) });
-    expect(readAnswerLine('{"id":4,"verdict":"accept","mark":7}', 4)).toEqual({ verdict: Verdict.accept, mark: 7 });
-    const { payload } = readAnswer({ verdict: 'accept', payload: toHex(PACKET.payload) });
+    expect(readAnswer('drop', 50)).toEqual({ verdict: Verdict.drop });
+    expect(readAnswer({ verdict: 'queue:3' }, 50)).toEqual({ verdict: queueVerdict(3, false) });
+    expect(readAnswerLine('{"id":4,"verdict":"accept","mark":7}', 50, 4)).toEqual({ verdict: Verdict.accept, mark: 7 });
+    const { payload } = readAnswer({ verdict: 'accept', payload: toHex(PACKET.payload) }, 50);
     expect(payload).toEqual(PACKET.payload);
   });
 
   it.each([
-    ['pass', '"verdict" must be accept, drop, repeat, stop, stolen or queue:N (N to 65535), not "pass"'],
+    ['pass', '"verdict" must be accept, drop, repeat, stop, stolen, later or queue:N (N to 65535), not "pass"'],
     [{ verdict: 'queue:70000' }, 'not "queue:70000"'],
     [{ verdict: 'accept', mark: -1 }, '"mark" must be a whole number'],
     [{ verdict: 'accept', payload: 'xyz' }, '"payload" must be the packet in hexadecimal'],
     [{ verdict: 'accept', payload: '4500' }, 'a whole packet'],
     [undefined, 'the answer must be an object like {"verdict":"accept"}, not nothing'],
   ])('cannot be %j', (answer, message) => {
-    expect(() => readAnswer(answer)).toThrow(message);
+    expect(() => readAnswer(answer, 50)).toThrow(message);
   });
 });
 
@@ -103,6 +106,10 @@ describe('handlers', () => {
       uid: null,
       gid: null,
       payload: toHex(PACKET.payload),
+      family: 4,
+      priority: 0,
+      ifindex: {},
+      conntrack: null,
     });
   });
 

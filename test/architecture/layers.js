@@ -19,7 +19,7 @@ const allowed = {
   datapath: ['packet', 'host', 'conntrack', 'nat', 'ruleset', 'extensions', 'syntax', 'trace', 'ipset'],
   trace: ['packet', 'datapath', 'conntrack', 'ruleset', 'syntax', 'extensions', 'host'],
   capture: ['packet'],
-  queue: ['packet', 'datapath'],
+  queue: ['packet', 'datapath', 'conntrack'],
   check: ['packet', 'datapath', 'trace', 'ruleset', 'syntax', 'extensions', 'host', 'conntrack'],
   analysis: ['packet', 'ruleset', 'syntax', 'extensions', 'datapath', 'trace', 'host'],
   network: [
