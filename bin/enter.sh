@@ -3,7 +3,7 @@
 # enter.sh RUN MOUNTS NETWORK COMMAND [ARGS...]
 #   RUN      the run's private directory, with bin/, over/ and the list `targets`
 #   MOUNTS   1 in a mount namespace of its own
-#   NETWORK  own: a network namespace of its own; none: the machine's, with no right to change it; open: as it is
+#   NETWORK  own: a network namespace of its own; drop: the machine's, the right to change it is given up; keep: as it is
 run=$1 mounts=$2 network=$3
 shift 3
 
@@ -26,7 +26,13 @@ if [ "$mounts" = 1 ]; then
   done <"$run/targets"
 fi
 if [ "$network" = own ]; then
-  [ ! -s "$run/interfaces" ] || ip -force -batch "$run/interfaces" >/dev/null 2>"$run/interfaces.errors" ||
+  # Not every kernel has dummy devices: a bridge without ports is a device with addresses just as well.
+  if ip link add name iptsim0 type dummy 2>/dev/null; then
+    ip link delete iptsim0
+  else
+    sed -i 's/ type dummy$/ type bridge/' "$run/interfaces"
+  fi
+  ip -force -batch "$run/interfaces" >/dev/null 2>"$run/interfaces.errors" ||
     echo "iptsim run: not all interfaces of host.yaml could be made here: $(head -n 1 "$run/interfaces.errors")" >&2
 fi
 "$run/network-namespace" >"$run/namespace"
@@ -37,7 +43,10 @@ if ! command -v "$1" >/dev/null 2>&1; then
   echo "iptsim run: $1: command not found" >&2
   exit 127
 fi
-if [ "$network" = none ]; then
-  exec setpriv --bounding-set -net_admin --inh-caps -net_admin -- "$@"
+if [ "$network" = drop ]; then
+  if setpriv --bounding-set -net_admin --inh-caps -net_admin -- true 2>/dev/null; then
+    exec setpriv --bounding-set -net_admin --inh-caps -net_admin -- "$@"
+  fi
+  echo "iptsim run: without setpriv(1) the command keeps the right to change this machine's network" >&2
 fi
 exec "$@"

@@ -22,7 +22,7 @@ if ($multi && @ARGV) {
 if ($name !~ /^(?:ip6?tables(?:-(?:legacy|nft))?(?:-(?:save|restore))?|iptables-xml|ip6?tables-apply|ipset|conntrack)$/) {
   # One of the other names of a program with many (ebtables, iptables-translate): nothing stands in for it.
   if (!$real) {
-    print STDERR "iptsim run: $name is not simulated, and with --net the real one would reach this machine's firewall\n";
+    print STDERR "iptsim run: $name is not simulated, and the real one would reach this machine's firewall\n";
     exit 1;
   }
   my $program = ($multi || $name) =~ /legacy/ ? 'xtables-legacy-multi' : 'xtables-nft-multi';

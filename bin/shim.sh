@@ -31,7 +31,7 @@ case $plain in
 *)
   # One of the other names of a program with many (ebtables, iptables-translate): nothing stands in for it.
   if [ "$real" = 0 ]; then
-    echo "iptsim run: $name is not simulated, and with --net the real one would reach this machine's firewall" >&2
+    echo "iptsim run: $name is not simulated, and the real one would reach this machine's firewall" >&2
     exit 1
   fi
   case $multi$name in *legacy*) program=xtables-legacy-multi ;; *) program=xtables-nft-multi ;; esac

@@ -16,6 +16,11 @@ const NEEDED = ['apt-get', 'unshare', 'ip', 'pivot_root', 'iptables-nft', 'iptab
 /** Seconds for one front-end; shorewall tries dozens of rules. */
 const LONGEST = 300;
 
+/** What bin/enter.sh does in the network namespace of a run. */
+const DEVICES = `ip link add iptsim0 type dummy && ip link delete iptsim0 ||
+sed -i 's/ type dummy$/ type bridge/' /case/interfaces
+ip -force -batch /case/interfaces`;
+
 type Saved = Record<(typeof PARTS)[number], string>;
 
 interface Outcome {
@@ -92,7 +97,7 @@ function runCase(frontEnd: FrontEnd, simulated: boolean): Outcome {
           ...['-m', ...sandbox, 'UNPRIVILEGED', process.execPath, path.join(root, 'bin/iptsim.js')],
           ...['run', '--dir', '/case/state', '--', 'sh', '/case/script'],
         ]
-      : ['-m', '-n', ...sandbox, 'PLAIN', 'sh', '-c', 'ip -batch /case/interfaces; sh /case/script'];
+      : ['-m', '-n', ...sandbox, 'PLAIN', 'sh', '-c', `${DEVICES}; sh /case/script`];
     const result = spawnSync('unshare', command, {
       encoding: 'utf8',
       timeout: LONGEST * 1000,

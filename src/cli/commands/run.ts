@@ -6,7 +6,7 @@ import { Command, CommanderError } from 'commander';
 import type { Command as CliCommand, Io } from '../io.ts';
 import { interfacesOf } from '../run/interfaces.ts';
 import { findIsolation, type Isolation } from '../run/namespaces.ts';
-import { companion, makeRunDirectory, type RunDirectory } from '../run/private-directory.ts';
+import { companion, makeRunDirectory } from '../run/private-directory.ts';
 import { startResident } from '../run/resident.ts';
 
 const EXAMPLES = `
@@ -52,15 +52,19 @@ export const run: CliCommand = async (_name, args, io) => {
 async function runIn(state: string, ownNetwork: boolean, words: readonly string[], io: Io): Promise<number> {
   const iptsim = realpathSync(process.argv[1]!);
   const interfaces = ownNetwork ? interfacesOf(state) : '';
-  const directory = makeRunDirectory({ iptsim, state, passOn: ownNetwork });
+  const isolation = findIsolation(ownNetwork);
+  sayWhatIsMissing(isolation, ownNetwork, io);
+  const directory = makeRunDirectory({ iptsim, state, passOn: isolation.network });
   try {
-    writeFileSync(path.join(directory.path, 'probe'), '');
-    const isolation = findIsolation(directory.path, ownNetwork);
-    sayWhatIsMissing(isolation, ownNetwork, io);
     writeFileSync(path.join(directory.path, 'interfaces'), interfaces);
     const resident = await startResident(directory.socket, state);
     try {
-      return await runCommand(directory, isolation, ownNetwork, state, words, io);
+      const enter = ['/bin/sh', companion(iptsim, 'enter.sh'), directory.path, ...surroundings(isolation), ...words];
+      return await runCommand(
+        isolation.flags.length > 0 ? ['unshare', ...isolation.flags, ...enter] : enter,
+        state,
+        io,
+      );
     } finally {
       resident.close();
     }
@@ -73,37 +77,25 @@ function sayWhatIsMissing({ mounts, network, reason }: Isolation, ownNetwork: bo
   const why = reason === '' ? '' : ` (${reason})`;
   if (!mounts) {
     io.err(
-      `iptsim run: no private mounts here${why}: the tools answer by PATH only; calls such as /usr/sbin/iptables reach the real ones\n`,
+      `iptsim run: no private mounts here${why}: the tools answer by PATH only; /usr/sbin/iptables is the real one\n`,
     );
   }
   if (ownNetwork && !network) {
-    io.err("iptsim run: no network namespace of its own here: what is not simulated reaches the machine's network\n");
+    io.err(
+      "iptsim run: no network namespace of its own here: the command sees the machine's network, without the right to change it\n",
+    );
   }
 }
 
-async function runCommand(
-  directory: RunDirectory,
-  isolation: Isolation,
-  ownNetwork: boolean,
-  state: string,
-  words: readonly string[],
-  io: Io,
-): Promise<number> {
-  const iptsim = realpathSync(process.argv[1]!);
-  const network = isolation.network
-    ? 'own'
-    : !ownNetwork && process.geteuid?.() === 0 && !isolation.user
-      ? 'none'
-      : 'open';
-  const enter = [
-    '/bin/sh',
-    companion(iptsim, 'enter.sh'),
-    directory.path,
-    isolation.mounts ? '1' : '0',
-    network,
-    ...words,
-  ];
-  const [program, ...rest] = isolation.flags.length > 0 ? ['unshare', ...isolation.flags, ...enter] : enter;
+/** Arguments of enter.sh. Root in the machine's own network has to lose a right; anybody else has none. */
+function surroundings({ mounts, network, user }: Isolation): string[] {
+  const root = process.geteuid?.() === 0 && !user;
+  return [mounts ? '1' : '0', network ? 'own' : root ? 'drop' : 'keep'];
+}
+
+/** Runs a command with this process's standard input and outputs; returns its status, 128 and the signal if one ended it. */
+async function runCommand(words: readonly string[], state: string, io: Io): Promise<number> {
+  const [program, ...rest] = words;
   const child = spawn(program!, rest, { stdio: 'inherit', env: { ...process.env, IPTSIM_DIR: state } });
   // The terminal sends its signals to the command too; what comes from elsewhere is passed on.
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import path from 'node:path';
 
 /** What of a command's surroundings can be made its own. */
 export interface Isolation {
@@ -17,10 +16,8 @@ export interface Isolation {
 
 const NONE: Isolation = { flags: [], mounts: false, network: false, user: false, reason: '' };
 
-/**
- * Finds out what this kernel and user allow. `probe` is a directory with the files `shim` and `probe`, for a trial mount.
- */
-export function findIsolation(probe: string, ownNetwork: boolean): Isolation {
+/** Finds out what this kernel and user allow, by trying it; `ownNetwork` says whether a network namespace is wanted. */
+export function findIsolation(ownNetwork: boolean): Isolation {
   const root = process.geteuid?.() === 0;
   const attempts: Omit<Isolation, 'reason'>[] = [];
   for (const mounts of [true, false]) {
@@ -32,7 +29,8 @@ export function findIsolation(probe: string, ownNetwork: boolean): Isolation {
   }
   let reason = '';
   for (const attempt of attempts) {
-    const trial = attempt.mounts ? ['mount', '--bind', path.join(probe, 'shim'), path.join(probe, 'probe')] : ['true'];
+    // A user namespace may be allowed and mounting in it not: a program is bound over itself for a moment.
+    const trial = attempt.mounts ? ['mount', '--bind', process.execPath, process.execPath] : ['true'];
     const result = spawnSync('unshare', [...attempt.flags, ...trial], { encoding: 'utf8' });
     if (result.status === 0) return { ...attempt, reason };
     if (reason === '') reason = result.error?.message ?? result.stderr.trim().split('\n')[0] ?? '';

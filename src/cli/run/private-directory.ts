@@ -27,7 +27,7 @@ export interface ShimSettings {
   iptsim: string;
   /** Absolute path of the state directory. */
   state: string;
-  /** Whether programs that are not simulated may run: they reach an empty network namespace only. */
+  /** Whether other firewall programs may run: they reach the run's own network namespace only. */
   passOn: boolean;
 }
 
