@@ -12,6 +12,7 @@ import { MACHINE_FILE } from '../../state/machine-memory.ts';
 import { systemNames } from '../../state/names.ts';
 import { createEntry, requestedTuple, updateEntry } from '../conntrack/change.ts';
 import { EVENTS_FILE, showEvents } from '../conntrack/events.ts';
+import { createExpectation } from '../conntrack/expect.ts';
 import { entryLine, expectationLine } from '../conntrack/print.ts';
 import { ConntrackProblem, PROGRAM } from '../conntrack/problem.ts';
 import { parseRequest, type Request } from '../conntrack/request.ts';
@@ -126,6 +127,8 @@ async function run(request: Request, io: Io): Promise<number> {
       return 0;
     default: {
       const count = await change(request, io);
+      // The tool has no word for an expectation that was made.
+      if (command === 'expect-create') return 0;
       io.err(`${PROGRAM}: ${summary(command, count)}`);
       const quiet = ['list', 'expect-list', 'flush', 'expect-flush', 'add'];
       return count === 0 && !quiet.includes(command) ? 1 : 0;
@@ -266,8 +269,8 @@ function apply(request: Request, { service, nat }: Table, io: Io): number {
     case 'expect-delete':
       return takeExpectation(request, service, io);
     default:
-      // Making an expectation by hand needs a master with a helper of user space, which nobody runs here.
-      throw new ConntrackProblem('Operation failed: master conntrack not found', 1);
+      createExpectation(service, request);
+      return 0;
   }
 }
 
@@ -307,6 +310,14 @@ function list(request: Request, service: ConntrackService, io: Io): number {
 function get(request: Request, service: ConntrackService, io: Io, show: (entry: Entry, use: number) => void): number {
   const tuple = requestedTuple(request, Direction.original);
   if (tuple === null) throw new ConntrackProblem('Operation failed: invalid parameters', 1);
+  const { addresses, protocol } = request;
+  const half = ['reply-port-src', 'reply-port-dst', 'reply-key-src', 'reply-key-dst'].some((name) =>
+    request.values.has(name),
+  );
+  if (half && !addresses.has('r') && !addresses.has('q')) {
+    // A reply without addresses is never sent; what the tool then takes for the error is left over from earlier.
+    throw new ConntrackProblem(`Operation failed: ${protocol?.name === 'tcp' ? 'No data available' : 'Success'}`, 1);
+  }
   const node = service.lookup(tuple, 0, 0, 0);
   if (node < 0) throw new ConntrackProblem("Operation failed: such conntrack doesn't exist", 1);
   const entry = service.entry(node >>> 1);
@@ -340,7 +351,8 @@ function update(
       if (result === 'not-permitted') show(entry, 2);
       throw new ConntrackProblem(text, 1, `${text}\n`);
     }
-    if (result !== 'updated') continue;
+    if (result === 'busy') io.err('Operation failed: Device or resource busy\n');
+    else if (result !== 'updated') continue;
     // The real tool shows only the first.
     if (count++ === 0) show(entry, 2);
   }
@@ -367,5 +379,6 @@ function takeExpectation(request: Request, service: ConntrackService, io: Io): n
   if (found === null) throw new ConntrackProblem('Operation failed: No such file or directory', 1);
   if (request.command === 'expect-get') io.out(expectationLine(service, found, 0, styleOf(request, io, 1)));
   else service.expectations.remove(found);
-  return 1;
+  // What was deleted is not shown, and so not counted.
+  return request.command === 'expect-get' ? 1 : 0;
 }

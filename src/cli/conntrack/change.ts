@@ -13,13 +13,15 @@ import { ConntrackProblem } from './problem.ts';
 import type { Request } from './request.ts';
 
 const INVALID = 'Operation failed: invalid parameters';
+/** `-A` has no words of its own for errors. */
+const INVALID_ADD = 'Operation failed: Invalid argument';
 const EXISTS = 'Operation failed: Such conntrack exists, try -U to update';
 const DIRECTIONS = { both: 3, original: 1, reply: 2 } as const;
 
 /** Zone word of an entry that is to be made; the kernel knows one zone for each. */
-function zoneWord({ zones }: Request): number {
+function zoneWord({ zones, command }: Request): number {
   const given = (['both', 'original', 'reply'] as const).filter((kind) => zones[kind] !== null);
-  if (given.length > 1) throw new ConntrackProblem(INVALID, 1);
+  if (given.length > 1) throw new ConntrackProblem(command === 'add' ? INVALID_ADD : INVALID, 1);
   const [kind] = given;
   return kind === undefined ? 3 << 16 : zones[kind]! | (DIRECTIONS[kind] << 16);
 }
@@ -44,11 +46,11 @@ export function requestedTuple(request: Request, direction: Direction): Uint32Ar
     }
     case Protocol.gre:
       ports = original ? [value('srckey'), value('dstkey')] : [value('reply-key-src'), value('reply-key-dst')];
-      known = values.has(original ? 'srckey' : 'reply-key-src');
+      known = original || values.has('reply-key-src') || values.has('reply-key-dst');
       break;
     default:
       ports = original ? [value('sport'), value('dport')] : [value('reply-port-src'), value('reply-port-dst')];
-      known = protocol!.options.length === 0 || values.has(original ? 'sport' : 'reply-port-src');
+      known = protocol!.options.length === 0 || values.has('reply-port-src') || values.has('reply-port-dst');
       // The kernel has forgotten DCCP: its ports are lost on the way.
       if (protocol!.number === Protocol.dccp) ports = [0, 0];
   }
@@ -68,21 +70,27 @@ export function requestedTuple(request: Request, direction: Direction): Uint32Ar
 
 /** `-I` and `-A`. False: `-A` of an entry that exists. Throws ConntrackProblem. */
 export function createEntry(service: ConntrackService, nat: NatService, request: Request): boolean {
-  let original = requestedTuple(request, Direction.original);
-  let reply = requestedTuple(request, Direction.reply);
-  if (original === null) {
-    original = newTupleWords();
-    if (!invertTuple(reply!, 0, original, 0)) throw new ConntrackProblem(INVALID, 1);
+  const invalid = request.command === 'add' ? INVALID_ADD : INVALID;
+  const inverse = (words: Uint32Array | null): Uint32Array | null => {
+    const inverted = newTupleWords();
+    return words !== null && invertTuple(words, 0, inverted, 0) ? inverted : null;
+  };
+  // A direction that the options do not give completely follows from the other.
+  const given = requestedTuple(request, Direction.reply);
+  const original = requestedTuple(request, Direction.original) ?? inverse(given);
+  const reply = given ?? inverse(original);
+  if (original === null || reply === null || (original[9]! & 0xff) === 0 || strangeIcmp(original)) {
+    throw new ConntrackProblem(invalid, 1);
   }
-  if (reply === null) {
-    reply = newTupleWords();
-    if (!invertTuple(original, 0, reply, 0)) throw new ConntrackProblem(INVALID, 1);
-  }
-  if (original[9] !== reply[9]) throw new ConntrackProblem(INVALID, 1);
   const zone = zoneWord(request);
   const id = zone & 0xffff;
   const zoneOriginal = zone & (1 << 16) ? id : 0;
   const zoneReply = zone & (1 << 17) ? id : 0;
+  if (original[9] !== reply[9]) {
+    if (service.lookup(original, 0, zoneOriginal, zoneReply) < 0) throw new ConntrackProblem(invalid, 1);
+    if (request.command === 'add') return false;
+    throw new ConntrackProblem(EXISTS, 1);
+  }
   const status = request.status.value;
   const slot = service.table.allocate();
   const entry = service.entry(slot);
@@ -128,6 +136,12 @@ export function createEntry(service: ConntrackService, nat: NatService, request:
   return true;
 }
 
+/** ICMP of the other family. */
+function strangeIcmp(words: Uint32Array): boolean {
+  const protocol = words[9]! & 0xff;
+  return protocol === (words[9]! >>> 8 === 4 ? Protocol.icmpv6 : Protocol.icmp);
+}
+
 /** State, tags and window flags as the options give them. */
 function setProtocolState(entry: Entry, { values }: Request): void {
   const own = entry.base + Field.protocol;
@@ -151,24 +165,24 @@ function setProtocolState(entry: Entry, { values }: Request): void {
 }
 
 /** What became of an entry under `-U`: changed, as it was, or why not (errno's text; EPERM and EOPNOTSUPP end the command). */
-export type UpdateResult = 'updated' | 'same' | 'not-found' | 'not-permitted' | 'not-supported';
+export type UpdateResult = 'updated' | 'same' | 'busy' | 'not-found' | 'not-permitted' | 'not-supported';
 
 export function updateEntry(service: ConntrackService, entry: Entry, request: Request): UpdateResult {
   const { options, values } = request;
   const state = entry.words[entry.base + Field.protocol]! & 0xff;
   const mark = options.has('m') ? ((entry.mark & ~request.mark.mask) ^ request.mark.value) >>> 0 : entry.mark;
-  const status =
-    entry.status |
-    (options.has('u') ? request.status.value & (Status.seenReply | Status.assured | Status.fixedTimeout) : 0);
+  const status = entry.status | (options.has('u') ? request.status.value : 0);
   const labelled = request.labels.add.length > 0 || request.labels.remove !== null;
   const stated = values.has('state') && values.get('state') !== state;
   if (mark === entry.mark && status === entry.status && !options.has('t') && !stated && !labelled) return 'same';
   // The message that asks for the change names no zone and, without an address, no family.
-  if (entry.zoneWord !== 3 << 16) return 'not-found';
   if (request.family === null) return 'not-supported';
+  if (entry.zone(Direction.original) !== 0) return 'not-found';
   if (options.has('t') && (entry.status & Status.fixedTimeout) !== 0) return 'not-permitted';
+  if ((status & ~entry.status & Status.expected) !== 0) return 'busy';
   entry.mark = mark;
-  entry.status = status;
+  // Nobody sets the bits of offloading.
+  entry.status |= status & (Status.seenReply | Status.assured | Status.fixedTimeout);
   if (options.has('t')) entry.expiry = service.now() + (request.timeout >>> 0) * 1e6;
   if (stated) setProtocolState(entry, request);
   for (const bit of request.labels.add) entry.setLabel(bit);

@@ -2,6 +2,7 @@ import { SCTP_STATE_NAMES } from '../../conntrack/protocols/sctp-states.ts';
 import { TCP_STATE_NAMES } from '../../conntrack/protocols/tcp-states.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import type { LongOption } from '../../syntax/getopt.ts';
+import { readNumber } from './arguments.ts';
 import { COMMANDS, type CommandName, checkOptions } from './options.ts';
 import { ConntrackProblem } from './problem.ts';
 
@@ -230,6 +231,7 @@ export function readProtocolOption(
     values.set(name, role);
   } else if (name.endsWith('vtag')) values.set(name, atoi(argument) >>> 0);
   else if (name.endsWith('-type') || name.endsWith('-code')) values.set(name, atoi(argument) & 0xff);
+  else if (name.includes('key')) values.set(name, readNumber(argument).value & 0xffff);
   else values.set(name, atoi(argument) & 0xffff);
 }
 
