@@ -285,6 +285,7 @@ export class HookRunner {
       decode(packet);
     }
     if (answer.mark !== undefined) packet.mark = answer.mark >>> 0;
+    if (answer.priority !== undefined) packet.priority = answer.priority;
     let verdict = answer.verdict;
     if (verdict === Verdict.repeat) verdict = entry.run(packet, at);
     switch (verdict) {

@@ -49,6 +49,8 @@ export interface QueueAnswer {
   verdict: VerdictCode;
   /** New mark; absent: unchanged. */
   mark?: number;
+  /** New priority; absent: unchanged. */
+  priority?: number;
   /** New packet from its IP header, taken as it is; absent: unchanged. */
   payload?: Uint8Array;
   connection?: ConnectionChange;

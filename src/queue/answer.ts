@@ -25,9 +25,10 @@ export function readAnswer(answer: unknown, queue: number): QueueAnswer {
   if (typeof answer !== 'object' || answer === null) {
     throw new QueueError(`the answer must be an object like {"verdict":"accept"}, not ${describe(answer)}`);
   }
-  const { verdict, mark, payload, bypass, conntrack, release } = answer as Record<string, unknown>;
+  const { verdict, mark, priority, payload, bypass, conntrack, release } = answer as Record<string, unknown>;
   const read: QueueAnswer = { verdict: readVerdict(verdict, bypass === true) };
   if (isGiven(mark)) read.mark = readMark('mark', mark);
+  if (isGiven(priority)) read.priority = readMark('priority', priority);
   if (isGiven(payload)) read.payload = readPayload(payload);
   if (isGiven(conntrack)) read.connection = readChange(conntrack);
   if (isGiven(release)) read.release = readReleases(release, queue);

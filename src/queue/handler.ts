@@ -88,6 +88,8 @@ export interface HandlerAnswer {
   verdict: HandlerVerdict;
   /** New packet mark; absent: unchanged. */
   mark?: number;
+  /** New priority; absent: unchanged. */
+  priority?: number;
   /** The whole new packet from its IP header, taken as it is: hexadecimal, or bytes from a module. */
   payload?: string | Uint8Array;
   /** With `queue:N`: the packet goes on if nobody listens there. */

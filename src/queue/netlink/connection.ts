@@ -1,0 +1,86 @@
+import { parseAddress } from '../../packet/address-text.ts';
+import { fromHex, toHex } from '../../packet/bytes.ts';
+import { Protocol } from '../../packet/protocol.ts';
+import type { HandlerChange, HandlerConnection, HandlerTuple } from '../handler.ts';
+import { attribute, join, nested, number16, number32, parseAttributes, readNumber } from './message.ts';
+
+/** `enum ctattr_type` (linux/netfilter/nfnetlink_conntrack.h). */
+const Cta = {
+  tupleOriginal: 1,
+  tupleReply: 2,
+  status: 3,
+  protocolInfo: 4,
+  help: 5,
+  mark: 8,
+  id: 12,
+  zone: 18,
+  markMask: 21,
+  labels: 22,
+  labelsMask: 23,
+} as const;
+
+const TCP_STATES = [
+  'NONE',
+  'SYN_SENT',
+  'SYN_RECV',
+  'ESTABLISHED',
+  'FIN_WAIT',
+  'CLOSE_WAIT',
+  'LAST_ACK',
+  'TIME_WAIT',
+  'CLOSE',
+  'SYN_SENT2',
+];
+
+/** Attributes of a connection as `NFQA_CT` holds them. */
+export function connectionAttributes(connection: HandlerConnection): Uint8Array {
+  const { original, reply, zone, id, status, state, helper, mark, labels } = connection;
+  const parts = [nested(Cta.tupleOriginal, tuple(original)), nested(Cta.tupleReply, tuple(reply))];
+  if (zone !== 0) parts.push(attribute(Cta.zone, number16(zone)));
+  parts.push(attribute(Cta.id, number32(id)), attribute(Cta.status, number32(status)));
+  const tcpState = original.protocol === Protocol.tcp ? TCP_STATES.indexOf(state ?? '') : -1;
+  if (tcpState >= 0) parts.push(nested(Cta.protocolInfo, nested(1, attribute(1, Uint8Array.of(tcpState)))));
+  if (helper !== null) parts.push(nested(Cta.help, attribute(1, new TextEncoder().encode(`${helper}\0`))));
+  if (mark !== 0) parts.push(attribute(Cta.mark, number32(mark)));
+  if (labels !== null) parts.push(attribute(Cta.labels, fromHex(labels)!));
+  return join(parts);
+}
+
+function tuple({ source, destination, protocol, sport, dport }: HandlerTuple): Uint8Array {
+  const from = parseAddress(source)!;
+  const to = parseAddress(destination)!;
+  const words = (address: typeof from) =>
+    join([...address.words].slice(0, address.family === 4 ? 1 : 4).map((word) => number32(word)));
+  const first = from.family === 4 ? 1 : 3;
+  return join([
+    nested(1, attribute(first, words(from)), attribute(first + 1, words(to))),
+    nested(2, attribute(1, Uint8Array.of(protocol)), ...ports(protocol, sport, dport)),
+  ]);
+}
+
+function ports(protocol: number, sport: number, dport: number): Uint8Array[] {
+  if (protocol === Protocol.icmp || protocol === Protocol.icmpv6) {
+    const first = protocol === Protocol.icmp ? 4 : 7;
+    return [
+      attribute(first, number16(sport)),
+      attribute(first + 1, Uint8Array.of(dport >>> 8)),
+      attribute(first + 2, Uint8Array.of(dport & 255)),
+    ];
+  }
+  return [attribute(2, number16(sport)), attribute(3, number16(dport))];
+}
+
+/** What `NFQA_CT` of a verdict changes. */
+export function connectionChange(bytes: Uint8Array): HandlerChange {
+  const attributes = parseAttributes(bytes);
+  const change: HandlerChange = {};
+  const mark = readNumber(attributes.get(Cta.mark));
+  const markMask = readNumber(attributes.get(Cta.markMask));
+  if (mark !== null) change.mark = mark;
+  if (markMask !== null) change.markMask = markMask;
+  const labels = attributes.get(Cta.labels);
+  const labelsMask = attributes.get(Cta.labelsMask);
+  if (labels?.length === 16) change.labels = toHex(labels);
+  if (labelsMask?.length === 16) change.labelsMask = toHex(labelsMask);
+  return change;
+}
