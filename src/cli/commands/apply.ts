@@ -82,7 +82,8 @@ async function readAnswer(seconds: number): Promise<string> {
       clearTimeout(timer);
       stdin.removeAllListeners();
       stdin.pause();
-      stdin.unref();
+      // A file or /dev/null has nothing that keeps the process alive.
+      if ('unref' in stdin) stdin.unref();
       resolve(answer === '\n' ? '' : answer);
     };
     const timer = setTimeout(() => done(''), seconds * 1000);

@@ -18,8 +18,10 @@ import { MULTI_NAMES, OTHER_FIREWALL_NAMES, TOOL_NAMES } from './names.ts';
 
 /** Where programs are called by their absolute paths. */
 const PROGRAM_DIRECTORIES = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/local/bin'];
-/** Directories in which each name has to answer, even where the machine lacks the tool. */
-const ESSENTIAL = ['/usr/sbin', '/sbin'];
+/** Where each name has to answer, even if the machine lacks the tool: as distributions install them. */
+function homes(name: string): readonly string[] {
+  return name === 'iptables-xml' ? ['/usr/bin'] : ['/usr/sbin', '/sbin'];
+}
 
 /** What a shim has to know. */
 export interface ShimSettings {
@@ -78,13 +80,15 @@ function writePlaces(run: string, shim: string, names: readonly string[]): void 
   const targets = new Set<string>();
   const directories: string[] = [];
   const real = new Set(PROGRAM_DIRECTORIES.filter(isDirectory).map((name) => realpathSync(name)));
-  const essential = new Set(ESSENTIAL.filter(isDirectory).map((name) => realpathSync(name)));
   for (const directory of real) {
     const missing: string[] = [];
     for (const name of [...names, ...MULTI_NAMES]) {
       const program = path.join(directory, name);
       if (!existsSync(program)) {
-        if (essential.has(directory) && TOOL_NAMES.includes(name)) missing.push(name);
+        const home =
+          TOOL_NAMES.includes(name) &&
+          homes(name).some((each) => isDirectory(each) && realpathSync(each) === directory);
+        if (home) missing.push(name);
         continue;
       }
       const target = realpathSync(program);
