@@ -51,6 +51,11 @@ const COMMANDS: readonly OwnCommand[] = [
     load: async () => (await import('./commands/group.ts')).group,
   },
   {
+    name: 'queue',
+    summary: 'see how NFQUEUE spreads connections; run programs of libnetfilter_queue',
+    load: async () => (await import('./commands/queue.ts')).queue,
+  },
+  {
     name: 'help',
     summary: 'help about a command, or about `packets`',
     load: async () => (await import('./commands/help.ts')).help,
