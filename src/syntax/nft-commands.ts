@@ -104,8 +104,11 @@ function zero(
 ): void {
   const { draft } = table;
   if (listed && !table.exists) {
-    const first = [...draft.table.chains.values()].find((chain) => name === null || chain.name === name);
-    if (first !== undefined) transaction.refuse('CHAIN_ZERO', 'ENOENT', `chain ${first.name}`);
+    for (const chain of draft.table.chains.values()) {
+      if (name !== null && chain.name !== name) continue;
+      if (verbose) transaction.session.out(`Zeroing chain \`${chain.name}'\n`);
+      transaction.refuse('CHAIN_ZERO', 'ENOENT', `chain ${chain.name}`);
+    }
     return;
   }
   if (listed) transaction.make(table, name);
@@ -234,7 +237,7 @@ function queueRules(
     const kept = (line.command & (Cmd.check | Cmd.delete)) === 0 ? addedRule(spec, session.variant) : spec;
     const stored = storedRule(storeRuleSpec(kept, session), line);
     const echo = (): void => {
-      if (verbose) session.out(formatListLine(each, stored, 0, echoFormat(session)));
+      if (verbose) session.out(formatListLine(spec, stored, 0, echoFormat(session)));
     };
     const checked = needsCheck(spec, chainName, tableName, session.variant);
     const refusal = nftRefusal(spec);

@@ -55,7 +55,8 @@ export class RealTools {
     for (const scenario of scenarios) {
       for (const call of scenario.before) lines.push(command(call, 'q'));
       const rest = scenario.rest.map((call) => `${command(call, 'x')};`).join('\n');
-      lines.push(`${command(scenario.first, 'x')} && {\n${rest}\n}`, 'echo --', ...this.emptying(scenario));
+      const then = scenario.regardless === true ? ';' : ' &&';
+      lines.push(`${command(scenario.first, 'x')}${then} {\n${rest}\n}`, 'echo --', ...this.emptying(scenario));
     }
     const script = path.join(this.directory, 'script');
     writeFileSync(script, `${lines.join('\n')}\n`, 'latin1');
@@ -84,16 +85,14 @@ export class RealTools {
   }
 
   /** What makes the ruleset empty again. */
-  private emptying({ first, specifications }: Scenario): string[] {
-    const tables =
-      first.tool === 'restore' ? new Set(specifications.map((each) => each.table)) : [specifications[0]!.table];
+  private emptying({ first, tables, regardless }: Scenario): string[] {
     const tool = programName({ ...first, tool: '' }, this.variant);
     const lines: string[] = [];
     for (const table of tables) {
       if (this.variant === 'nft') {
         // Deletes the table with all that is in it.
         lines.push(`q nft delete table ${first.family === 4 ? 'ip' : 'ip6'} ${table}`);
-      } else if (first.tool === 'restore') {
+      } else if (first.tool === 'restore' || regardless === true) {
         const chains =
           {
             filter: 'INPUT FORWARD OUTPUT',
@@ -143,7 +142,9 @@ export class Simulated {
     }
     for (const call of scenario.before) this.call(call);
     const first = this.call(scenario.first);
-    return first.status === 0 ? [first, ...scenario.rest.map((call) => this.call(call))] : [first];
+    return first.status === 0 || scenario.regardless === true
+      ? [first, ...scenario.rest.map((call) => this.call(call))]
+      : [first];
   }
 
   private call(call: Call): Answer {

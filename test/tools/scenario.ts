@@ -9,11 +9,15 @@ export interface Call {
   stdin?: string;
 }
 
-/** Calls that are played one after the other on an empty ruleset; the rest only if the first one succeeds. */
+/** Calls that are played one after the other on an empty ruleset. */
 export interface Scenario {
   before: Call[];
   first: Call;
   rest: Call[];
+  /** Whether the rest is played even if the first call fails. */
+  regardless?: boolean;
+  /** Tables that are not empty afterwards. */
+  tables: readonly string[];
   /** The rule or rules in it, for shortening; and how the calls are made of them. */
   specifications: Specification[];
   make(specifications: readonly Specification[]): Scenario;
@@ -63,6 +67,7 @@ export function commandScenario(random: Random, generator: Generator): Scenario 
         call('-D', chain, ...words),
         call('-S', chain),
       ],
+      tables: [table],
       specifications: [specification!],
       make,
     };
@@ -103,9 +108,130 @@ export function restoreScenario(random: Random, generator: Generator): Scenario 
         { tool: 'save', family, args: ['-c'] },
         { tool: '', family, args: ['-L', '-n', '-v'] },
       ],
+      tables: [...new Set(all.map((each) => each.table))],
       specifications: [...all],
       make,
     };
   };
   return make(specifications);
+}
+
+const MAIN: Readonly<Record<string, readonly string[]>> = {
+  '-A': ['--append', '--app', '--a'],
+  '-D': ['--delete', '--dele'],
+  '-I': ['--insert', '--ins'],
+  '-R': ['--replace', '--rep'],
+  '-L': ['--list', '--lis'],
+  '-S': ['--list-rules', '--list-'],
+  '-F': ['--flush', '--fl'],
+  '-Z': ['--zero', '--ze'],
+  '-N': ['--new-chain', '--new'],
+  '-X': ['--delete-chain', '--delete-'],
+  '-E': ['--rename-chain', '--ren'],
+  '-P': ['--policy', '--pol'],
+  '-C': ['--check', '--che'],
+};
+
+/** Commands of all kinds one after the other, right and wrong ones. */
+export function sequenceScenario(random: Random, generator: Generator): Scenario {
+  const family = random.pick([4, 6] as const);
+  const table = random.pick(['filter', 'filter', 'nat', 'mangle', 'raw']);
+  const chains = ['OUTPUT', 'OUTPUT', 'PREROUTING', 'INPUT', 'a', 'b', 'c', 'a', 'nosuch', 'LOG', 'x'.repeat(29)];
+  const chain = (): string => random.pick(random.chance(0.8) ? chains.slice(0, 8) : chains);
+  const rule = (): string[] =>
+    random.chance(0.7)
+      ? random.pick([
+          ['-j', 'ACCEPT'],
+          ['-p', 'tcp', '-j', 'a'],
+          ['-j', chain()],
+          ['-g', 'b'],
+          ['-s', '10.0.0.1'],
+          ['-j', 'b'],
+        ])
+      : wordsOf(generator.specification());
+  const number = (): string => random.pick(['1', '1', '2', '3', '0', '9', '-1', 'x']);
+  const maybe = (...words: string[]): string[] => (random.chance(0.5) ? words : []);
+  const one = (): string[] => {
+    const command = random.pick([
+      '-N',
+      '-N',
+      '-A',
+      '-A',
+      '-A',
+      '-I',
+      '-R',
+      '-D',
+      '-D',
+      '-L',
+      '-S',
+      '-F',
+      '-Z',
+      '-X',
+      '-E',
+      '-P',
+      '-C',
+      '-L',
+      '-S',
+    ]);
+    const flag = random.chance(0.1) ? random.pick(MAIN[command]!) : command;
+    switch (command) {
+      case '-A':
+      case '-C':
+        return [flag, chain(), ...rule()];
+      case '-D':
+        return [flag, chain(), ...(random.chance(0.5) ? [number()] : rule())];
+      case '-I':
+        return [flag, chain(), ...maybe(number()), ...rule()];
+      case '-R':
+        return [flag, chain(), number(), ...rule()];
+      case '-E':
+        return [flag, chain(), ...(random.chance(0.95) ? [random.pick(['a', 'b', 'c', 'd', 'OUTPUT'])] : [])];
+      case '-P':
+        return [
+          flag,
+          random.pick(['OUTPUT', 'PREROUTING', 'a', 'nosuch']),
+          ...(random.chance(0.95) ? [random.pick(['ACCEPT', 'DROP', 'REJECT', 'accept'])] : []),
+        ];
+      case '-L':
+      case '-S':
+        return [
+          flag,
+          ...maybe(chain(), ...maybe(number())),
+          ...maybe('-n'),
+          ...maybe('-v'),
+          ...(random.chance(0.2) ? ['-x'] : []),
+          ...(random.chance(0.2) ? ['--line-numbers'] : []),
+          ...(random.chance(0.1) ? ['-Z'] : []),
+        ];
+      default:
+        return [
+          flag,
+          ...maybe(chain()),
+          ...(command === '-Z' ? maybe(number()) : []),
+          ...(random.chance(0.1) ? ['-v'] : []),
+        ];
+    }
+  };
+  const commands = Array.from({ length: random.int(4, 12) }, () => {
+    const words = [
+      ...one(),
+      ...(random.chance(0.03) ? random.pick([['-w'], ['-4'], ['-6'], ['!'], ['-x'], ['-n'], ['extra'], one()]) : []),
+    ];
+    return random.chance(0.5) ? ['-t', table, ...words] : [...words, '-t', table];
+  });
+  // One group of words for each command, so that shortening can leave commands out.
+  const make = ([specification]: readonly Specification[]): Scenario => {
+    const calls = specification!.groups.map((args): Call => ({ tool: '', family, args }));
+    calls.push({ tool: '', family, args: ['-t', table, '-S'] }, { tool: '', family, args: ['-t', table, '-nvL'] });
+    return {
+      before: [],
+      first: calls[0]!,
+      rest: calls.slice(1),
+      regardless: true,
+      tables: [table],
+      specifications: [specification!],
+      make,
+    };
+  };
+  return make([{ family, table, chain: 'OUTPUT', groups: commands }]);
 }

@@ -303,6 +303,8 @@ export const hashlimit = defineMatch<HashlimitMatch>({
   check(data) {
     if (data.name === '.' || data.name === '..' || data.name.includes('/')) return 'EINVAL';
     if (data.gcInterval === 0 || data.expire === 0) return 'EINVAL';
+    // A mask with holes.
+    if (data.sourceMask < 0 || data.destinationMask < 0) return 'EINVAL';
     if (data.mode & Mode.rateMatch) {
       if (data.average === 0 || data.average > 0xffffffff) return 'ERANGE';
       return data.interval === 0 ? 'EINVAL' : null;

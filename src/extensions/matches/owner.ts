@@ -148,8 +148,10 @@ export const owner = defineMatch<OwnerMatch>({
   compile({ match, invert, users, groups }) {
     return (packet) => {
       const socket = packet.owner;
-      if (socket === null) return match === invert;
+      if (socket === null && !packet.controlSocket) return match === invert;
       if (match & invert & Part.socket) return false;
+      // A socket without a file belongs to nobody.
+      if (socket === null) return ((match ^ invert) & (Part.user | Part.group)) === 0;
       if (match & Part.user) {
         const within = socket.uid >= users[0] && socket.uid <= users[1];
         if (within === ((invert & Part.user) !== 0)) return false;
