@@ -308,7 +308,7 @@ function list(request: Request, service: ConntrackService, io: Io): number {
 }
 
 function get(request: Request, service: ConntrackService, io: Io, show: (entry: Entry, use: number) => void): number {
-  const tuple = requestedTuple(request, Direction.original);
+  const tuple = requestedTuple(request, Direction.original, true);
   if (tuple === null) throw new ConntrackProblem('Operation failed: invalid parameters', 1);
   const { addresses, protocol } = request;
   const half = ['reply-port-src', 'reply-port-dst', 'reply-key-src', 'reply-key-dst'].some((name) =>
@@ -343,16 +343,15 @@ function update(
   for (const entry of halfPorts ? [] : chosen(filter, service)) {
     const result = updateEntry(service, entry, request);
     if (result === 'not-found') io.err('Operation failed: No such file or directory\n');
-    if (result === 'not-supported' || result === 'not-permitted') {
-      const text =
-        result === 'not-supported'
-          ? 'Operation failed: Operation not supported'
-          : 'Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do this';
-      if (result === 'not-permitted') show(entry, 2);
+    if (result === 'not-supported') {
+      const text = 'Operation failed: Operation not supported';
       throw new ConntrackProblem(text, 1, `${text}\n`);
     }
+    // An entry that stays as it is counts and is shown all the same.
     if (result === 'busy') io.err('Operation failed: Device or resource busy\n');
-    else if (result !== 'updated') continue;
+    else if (result === 'not-permitted') {
+      io.err('Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do this\n');
+    } else if (result !== 'updated') continue;
     // The real tool shows only the first.
     if (count++ === 0) show(entry, 2);
   }

@@ -26,12 +26,16 @@ function zoneWord({ zones, command }: Request): number {
   return kind === undefined ? 3 << 16 : zones[kind]! | (DIRECTIONS[kind] << 16);
 }
 
-/** The tuple that the options give for a direction; null if they give none. */
-export function requestedTuple(request: Request, direction: Direction): Uint32Array | null {
+const NO_ADDRESS: AddressWords = [0, 0, 0, 0];
+
+/** The tuple that the options give for a direction; null if they give none. `half`: one address is enough, the other is 0. */
+export function requestedTuple(request: Request, direction: Direction, half = false): Uint32Array | null {
   const original = direction === Direction.original;
   const source = request.addresses.get(original ? 's' : 'r');
   const destination = request.addresses.get(original ? 'd' : 'q');
-  if (source === undefined || destination === undefined) return null;
+  if (half ? source === undefined && destination === undefined : source === undefined || destination === undefined) {
+    return null;
+  }
   const { protocol, values } = request;
   const family: Family = request.family ?? 4;
   const value = (name: string) => values.get(name) ?? 0;
@@ -59,8 +63,8 @@ export function requestedTuple(request: Request, direction: Direction): Uint32Ar
     family,
     // A reply without ports does not even say its protocol.
     protocol: known || original ? protocol!.number : 0,
-    source: source.address,
-    destination: destination.address,
+    source: source?.address ?? NO_ADDRESS,
+    destination: destination?.address ?? NO_ADDRESS,
     sourcePort: ports[0],
     destinationPort: ports[1],
   };
@@ -75,9 +79,9 @@ export function createEntry(service: ConntrackService, nat: NatService, request:
     const inverted = newTupleWords();
     return words !== null && invertTuple(words, 0, inverted, 0) ? inverted : null;
   };
-  // A direction that the options do not give completely follows from the other.
-  const given = requestedTuple(request, Direction.reply);
-  const original = requestedTuple(request, Direction.original) ?? inverse(given);
+  // A direction of which the options say nothing follows from the other.
+  const given = requestedTuple(request, Direction.reply, true);
+  const original = requestedTuple(request, Direction.original, true) ?? inverse(given);
   const reply = given ?? inverse(original);
   if (original === null || reply === null || (original[9]! & 0xff) === 0 || strangeIcmp(original)) {
     throw new ConntrackProblem(invalid, 1);
@@ -108,7 +112,10 @@ export function createEntry(service: ConntrackService, nat: NatService, request:
     return {
       minAddress: option.address as AddressWords,
       maxAddress: option.address as AddressWords,
-      ...(option.port === null ? {} : { minPort: option.port, maxPort: option.port }),
+      // The tool sends no ports for other protocols.
+      ...(option.port === null || !(entry.protocol === Protocol.tcp || entry.protocol === Protocol.udp)
+        ? {}
+        : { minPort: option.port, maxPort: option.port }),
     };
   };
   const source = range('n');
@@ -164,7 +171,7 @@ function setProtocolState(entry: Entry, { values }: Request): void {
   }
 }
 
-/** What became of an entry under `-U`: changed, as it was, or why not (errno's text; EPERM and EOPNOTSUPP end the command). */
+/** What became of an entry under `-U`: changed, as it was, or why not (EOPNOTSUPP ends the command). */
 export type UpdateResult = 'updated' | 'same' | 'busy' | 'not-found' | 'not-permitted' | 'not-supported';
 
 export function updateEntry(service: ConntrackService, entry: Entry, request: Request): UpdateResult {

@@ -21,7 +21,8 @@ export function entryXml(entry: Entry, now: number, style: Style, life: Life | n
     else if (tuple.protocol === Protocol.gre) {
       layer4 = `<srckey>0x${tuple.sourcePort.toString(16)}</srckey><dstkey>0x${tuple.destinationPort.toString(16)}</dstkey>`;
     }
-    const zone = directions === direction + 1 ? `<zone>${entry.zone(direction)}</zone>` : '';
+    const zone =
+      directions === direction + 1 && entry.zone(direction) !== 0 ? `<zone>${entry.zone(direction)}</zone>` : '';
     const counters =
       counted && entry.has(Extra.accounting)
         ? `<counters><packets>${entry.packets(direction)}</packets><bytes>${entry.bytes(direction)}</bytes></counters>`
