@@ -9,6 +9,9 @@ import { Extra, Field } from './table.ts';
 import { directionOf } from './tracking.ts';
 import { sameTuple, TUPLE_WORDS } from './tuple.ts';
 
+/** No zone. */
+const NOWHERE = -1;
+
 /** A packet leaves the machine or reaches a process: its new entry goes into the table (__nf_conntrack_confirm). */
 export function confirmEntry(entries: ConntrackEntries, packet: Packet): VerdictCode {
   const entry = packet.connection;
@@ -17,8 +20,10 @@ export function confirmEntry(entries: ConntrackEntries, packet: Packet): Verdict
   const { words, base } = entry;
   const original = entry.zone(Direction.original);
   const reply = entry.zone(Direction.reply);
-  let rival = entries.lookup(words, base, original, reply);
-  if (rival < 0) rival = entries.lookup(words, base + Field.reply, original, reply);
+  // Each tuple is only looked for where its own zone puts it: with zones of one direction the other direction's entries lie elsewhere.
+  const whole = original === reply;
+  let rival = entries.lookup(words, base, original, whole ? reply : NOWHERE);
+  if (rival < 0) rival = entries.lookup(words, base + Field.reply, whole ? original : NOWHERE, reply);
   if (rival >= 0) return resolveClash(entries, packet, entry, rival);
   entries.insert(entry);
   if (entries.observer !== null) {

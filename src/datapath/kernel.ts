@@ -99,6 +99,7 @@ export function sendFromIcmp(kernel: Kernel, answer: Packet, text: string): bool
   const { family } = answer;
   if (icmpBusy[family]) return false;
   icmpBusy[family] = true;
+  answer.controlSocket = true;
   noteAnswer(kernel, text);
   localOut(kernel, answer);
   icmpBusy[family] = false;

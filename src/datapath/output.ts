@@ -65,6 +65,8 @@ function loop(kernel: Kernel, packet: Packet): void {
   packet.linkHeader[13] = packet.family === 4 ? 0x00 : 0xdd;
   packet.inDevice = kernel.loopback;
   packet.physicalIn = packet.physicalOut = null;
+  // A copy is one only while it is made (in_nf_duplicate); what comes in again may be copied again.
+  packet.isCopy = false;
   kernel.backlog.push(packet);
 }
 

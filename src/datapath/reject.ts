@@ -31,6 +31,7 @@ export function sendReset(kernel: Kernel, cause: Packet, at: HookState): boolean
   answer.checksumPending = family === 4;
   if (!routeLocal(kernel, answer)) return false;
   kernel.conntrack.attach(answer, cause);
+  kernel.conntrack.close(cause);
   noteAnswer(kernel, 'TCP RST');
   if (cause.physicalIn !== null && cause.linkHeader !== null) {
     // Over a bridge it goes straight back out of the port, with the MAC addresses turned round; no hook sees it.

@@ -101,6 +101,8 @@ export class Packet {
   isCopy = false;
   /** nf_skb_duplicated-like marker of a packet the kernel sends on behalf of nobody (RST, ICMP error). */
   kernelMade = false;
+  /** Sent by a socket of the kernel itself, which no process has open (ICMP; the RST of IPv4). */
+  controlSocket = false;
   connection: Connection | null = null;
   conntrackInfo: ConntrackInfo = ConntrackInfo.new;
   /**

@@ -1,4 +1,4 @@
-import { onesSum, view } from './frames.ts';
+import { addressBytes, onesSum, transportSum, view } from './frames.ts';
 import type { Outcome, SentPacket } from './scenario.ts';
 
 /** One difference, as text for people; `packet` counts from 0 (-1: counters, sets, conntrack). */
@@ -54,10 +54,18 @@ function normal(sent: Buffer, out: { dev: string; hex: string }): string {
 
 const LOCAL_PROTOCOLS = new Set([1, 6, 17, 58]);
 
+/** Whether raw sockets get to see it: of ICMPv6 only what has a right checksum (rawv6_rcv). */
+function isSeenLocally(bytes: Buffer): boolean {
+  const seen = view(bytes);
+  if (seen === null || !LOCAL_PROTOCOLS.has(seen.protocol)) return false;
+  if (seen.protocol !== 58) return true;
+  return transportSum(addressBytes(seen.source), addressBytes(seen.destination), 58, seen.segment) === 0;
+}
+
 function shape(sent: SentPacket, outs: { dev: string; hex: string }[]): string[] {
   const input = Buffer.from(sent.hex, 'hex');
   return outs
-    .filter((out) => out.dev !== 'local' || LOCAL_PROTOCOLS.has(view(Buffer.from(out.hex, 'hex'))?.protocol ?? -1))
+    .filter((out) => out.dev !== 'local' || isSeenLocally(Buffer.from(out.hex, 'hex')))
     .map((out, i) => ({ dev: out.dev, text: `${out.dev} ${normal(input, out)}`, i }))
     .sort((a, b) =>
       a.dev < b.dev ? -1 : a.dev > b.dev ? 1 : a.dev === 'local' ? (a.text < b.text ? -1 : 1) : a.i - b.i,

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -102,18 +102,29 @@ function removeNamespaces(): void {
   for (const name of [ROUTER, PEERS]) if (existsSync(`/run/netns/${name}`)) spawnSync('ip', ['netns', 'del', name]);
 }
 
-/** Plays a scenario in the real kernel; also gives the packets as they were sent, for the other side. */
+/** A program in the router's namespace; `ready` is what it writes to stderr when packets may come. */
+export interface Companion {
+  command: readonly string[];
+  ready: string;
+}
+
+/**
+ * Plays a scenario in the real kernel; also gives the packets as they were sent, for the other side, and what the companion wrote to stderr.
+ */
 export async function runKernel(
   scenario: Scenario,
   variant: 'legacy' | 'nft',
   wireSource: string,
-): Promise<{ sent: SentPacket[]; outcome: Outcome }> {
+  companion: Companion | null = null,
+): Promise<{ sent: SentPacket[]; outcome: Outcome; told: string }> {
   removeNamespaces();
+  let program: { child: ChildProcess; told(): string } | null = null;
   try {
     const peers = buildRouter(scenario.host);
     if (scenario.ipsets !== '') inRouter(['ipset', 'restore'], scenario.ipsets);
     if (scenario.rulesV4 !== '') inRouter([`iptables-${variant}-restore`], scenario.rulesV4);
     if (scenario.rulesV6 !== '') inRouter([`ip6tables-${variant}-restore`], scenario.rulesV6);
+    if (companion !== null) program = await startInRouter(companion);
     const { sent, outputs } = await play(scenario, peers, wireSource);
     const tool = (command: string, ...args: string[]): string => inRouter([command, ...args]);
     const outcome: Outcome = {
@@ -127,10 +138,25 @@ export async function runKernel(
         'for family in ipv4 ipv6; do conntrack -L -f $family -o extended 2>/dev/null; done; true',
       ),
     };
-    return { sent, outcome };
+    return { sent, outcome, told: program?.told() ?? '' };
   } finally {
+    program?.child.kill('SIGKILL');
     removeNamespaces();
   }
+}
+
+async function startInRouter({ command, ready }: Companion): Promise<{ child: ChildProcess; told(): string }> {
+  const child = spawn('ip', ['netns', 'exec', ROUTER, ...command], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let told = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      told += text;
+      if (told.includes(ready)) resolve();
+    });
+    child.once('error', reject);
+    child.once('exit', () => reject(new Error(`${command.join(' ')} ended early: ${told}`)));
+  });
+  return { child, told: () => told };
 }
 
 /**

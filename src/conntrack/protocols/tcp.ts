@@ -198,6 +198,16 @@ export function tcpPacket(
   return renew(entry, direction, packet, kind, previous, after, tracking);
 }
 
+/** The connection is closed by this machine (nf_conntrack_tcp_set_closing). */
+export function closeTcp(entry: Entry, tracking: Tracking): void {
+  const own = entry.base + Field.protocol;
+  const word = entry.words[own]!;
+  if ((word & 0xff) === TcpState.close) return;
+  entry.words[own] = (word & 0xffffff00) | TcpState.close;
+  if ((entry.status & Status.fixedTimeout) === 0)
+    entry.expiry = tracking.now() + tracking.settings.tcp[TcpState.close]!;
+}
+
 /** Timeout, ASSURED and accounting after a segment that was in order. */
 function renew(
   entry: Entry,

@@ -125,6 +125,7 @@ export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnsw
   answer.mark = replyMark(kernel, family, packet);
   // IPv4's RST has its checksum computed (ip_send_unicast_reply), IPv6's does not (tcp_v6_send_response).
   answer.checksumPending = family === 6;
+  answer.controlSocket = family === 4;
   noteAnswer(kernel, 'TCP RST: nobody listens on the port');
   sendFromKernel(kernel, answer);
 }
@@ -225,6 +226,7 @@ export function datagramIsRight(packet: Packet): boolean {
     if (length < 8 || length > left) return false;
     if (checksum === 0) return family === 4;
   }
+  if (packet.verified) return true;
   const counted = protocol === Protocol.udplite ? left : length;
   const sum = pseudoHeaderSum(src, dst, protocol, counted);
   return foldSum(sumWords(bytes, transport, transport + length, sum)) === 0xffff;

@@ -143,7 +143,8 @@ function acceptsOptions(kernel: Kernel, packet: Packet, at: number): boolean {
 /** icmpv6_rcv: echo requests are answered. */
 function receiveIcmpv6(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
-  if (transport + 8 > bytes.length || !segmentChecksumHolds(packet, Protocol.icmpv6)) return;
+  if (transport + 8 > bytes.length) return;
+  if (!packet.verified && !segmentChecksumHolds(packet, Protocol.icmpv6)) return;
   if (bytes[transport] !== ECHO) return;
   const { host } = kernel;
   if (host.sysctl('net.ipv6.icmp.echo_ignore_all') !== 0) return;
@@ -174,6 +175,7 @@ function receiveTcp(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
   if (packet.packetType !== PacketType.host || transport + 20 > bytes.length) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
-  if (header < 20 || transport + header > bytes.length || !segmentChecksumHolds(packet, Protocol.tcp)) return;
+  if (header < 20 || transport + header > bytes.length) return;
+  if (!packet.verified && !segmentChecksumHolds(packet, Protocol.tcp)) return;
   answerSegment(kernel, packet, socketFor(kernel, packet), packet.route?.type === 'local' && !packet.route.anycast);
 }
