@@ -26,6 +26,17 @@ if [ "$mounts" = 1 ]; then
   done <"$run/targets"
 fi
 if [ "$network" = own ]; then
+  if [ "$mounts" = 1 ] && [ -d /sys/class/net ]; then
+    # A sysfs shows the network devices of the namespace in which it was mounted; control groups stay where they are.
+    mkdir "$run/cgroup"
+    mount --rbind /sys/fs/cgroup "$run/cgroup" 2>/dev/null
+    if mount -t sysfs sysfs /sys 2>/dev/null; then
+      mount --rbind "$run/cgroup" /sys/fs/cgroup 2>/dev/null
+    else
+      echo "iptsim run: /sys cannot be mounted anew here: /sys/class/net shows this machine's interfaces" >&2
+    fi
+    umount -R -l "$run/cgroup" 2>/dev/null
+  fi
   # Not every kernel has dummy devices: a bridge without ports is a device with addresses just as well.
   if ip link add name iptsim0 type dummy 2>/dev/null; then
     ip link delete iptsim0
