@@ -12,8 +12,8 @@ import { startResident } from '../run/resident.ts';
 const EXAMPLES = `
 Examples:
   iptsim run -- sh -c 'iptables -A INPUT -p tcp --dport 22 -j ACCEPT; /usr/sbin/iptables -S'
-  iptsim run --dir /tmp/state -- sh -e ./firewall.sh
-  iptsim --dir /tmp/state trace 'in=eth0 tcp 198.51.100.7:40000 > 192.0.2.1:22'
+  iptsim run --dir /tmp/fw -- sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; iptables -P FORWARD DROP'
+  iptsim --dir /tmp/fw trace 'in=eth0 out=eth1 tcp 198.51.100.7:40000 > 10.0.0.5:22'
 
 The command sees a network namespace of its own, with the interfaces of
 host.yaml, and the emulated tools in place of the real ones. Its exit status is
