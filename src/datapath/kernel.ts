@@ -6,7 +6,7 @@ import { tosOf } from '../packet/rewrite.ts';
 import type { LearnedMacs } from './bridge/learning.ts';
 import type { RandomGenerator, SimulationClock } from './clock.ts';
 import type { FragmentQueues } from './defragment.ts';
-import type { Host, RouteAnswer } from './environment.ts';
+import type { Host, RouteAnswer, SocketAnswer } from './environment.ts';
 import type { HookRunner } from './hook-runner.ts';
 import { HOOK_NAMES, Hook } from './hooks.ts';
 import type { Peers } from './ipv4/peers.ts';
@@ -29,6 +29,8 @@ export interface Kernel {
   readonly backlog: Packet[];
   /** While the kernel's ICMP socket of a family sends: nothing else can be sent by it meanwhile (icmp_xmit_lock). */
   readonly icmpBusy: Record<Family, boolean>;
+  /** Connected sockets of processes that sent something in this run, by `socketKey`. */
+  readonly connected: Map<string, SocketAnswer>;
   /** Every packet that may hold a connection which was never confirmed. */
   readonly held: Packet[];
 }

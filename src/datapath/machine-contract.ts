@@ -80,6 +80,8 @@ export interface LocalSend {
   /** Absent: root (uid 0, gid 0), as a raw socket of the superuser. */
   owner?: SocketOwner | null;
   mark?: number;
+  /** The process has a socket connected to the destination, which takes what comes back; absent: it sent through a raw socket. */
+  connected?: boolean;
   described?: Readonly<Record<string, string>> | null;
 }
 

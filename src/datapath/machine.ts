@@ -9,6 +9,7 @@ import { Packet } from '../packet/packet.ts';
 import { formatLogLine, TRACE_FLAGS } from '../trace/reporters/kernel-log/line.ts';
 import { LearnedMacs } from './bridge/learning.ts';
 import { finishBridgeForward, finishBridgeInput, finishBridgeTransmit } from './bridge/receive.ts';
+import { connectSocket } from './connected.ts';
 import { expireFragments, FragmentQueues } from './defragment.ts';
 import type { MachineServices } from './environment.ts';
 import type { TableEvaluator } from './evaluator.ts';
@@ -150,6 +151,7 @@ export function createMachine(options: MachineOptions): Machine {
     backlog: [],
     icmpBusy: { 4: false, 6: false },
     held: [],
+    connected: new Map(),
   };
   return new SimulatedMachine(kernel, programs, states, memory !== null);
 }
@@ -229,6 +231,7 @@ class SimulatedMachine implements Machine {
     sent.local = true;
     sent.owner = packet.owner ?? { uid: 0, gid: 0 };
     sent.mark = packet.mark ?? 0;
+    if (packet.connected) connectSocket(this.#kernel, sent);
     applyDescription(sent, packet.described);
     this.#kernel.held.push(sent);
     sendFromProcess(this.#kernel, sent);

@@ -18,6 +18,8 @@ export class InputPacket {
   linkHeader: Uint8Array | null = null;
   owner: SocketOwner | null = null;
   mark = 0;
+  /** The sending process has a connected socket for what comes back. */
+  connected = false;
   /** What a description said beyond the bytes. */
   described: Readonly<Record<string, string>> | null = null;
   /** Why it never gets to the machine (a frame that is not IP, ...); null for all others. */

@@ -171,6 +171,7 @@ class WrittenSource implements PacketSource {
     into.linkHeader = device === null ? null : frameOf(packet, device, this.host);
     into.owner = device === null ? ownerOf(packet) : null;
     into.mark = packet.mark ?? 0;
+    into.connected = this.flow !== null && device === null;
     into.described = packet.described ?? null;
     into.label = label === '' ? formatPacket(packet) : label;
   }
@@ -191,6 +192,7 @@ class WrittenSource implements PacketSource {
     }
     into.owner = null;
     into.mark = 0;
+    into.connected = false;
     into.described = null;
     into.label = label;
   }

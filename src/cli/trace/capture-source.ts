@@ -67,6 +67,7 @@ export class CaptureSource implements PacketSource {
     into.bytes = frame.bytes;
     into.linkHeader = device === null ? null : frame.linkHeader;
     into.owner = null;
+    into.connected = false;
     into.mark = 0;
     into.described = null;
     into.label = null;

@@ -4,6 +4,7 @@ import { ConntrackInfo, type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { tosOf } from '../../packet/rewrite.ts';
 import { compose, segment } from '../compose.ts';
+import { connectedSocket } from '../connected.ts';
 import type { SocketAnswer } from '../environment.ts';
 import { sendIcmpError, sourceFor } from '../icmp-error.ts';
 import { addressOf, type Kernel, noteAnswer, replyMark, sendFromIcmp, sendFromKernel, usable } from '../kernel.ts';
@@ -235,6 +236,8 @@ export function datagramIsRight(packet: Packet): boolean {
 /** The socket that gets the packet: the one TPROXY chose, else one that is bound to its destination. */
 export function socketFor(kernel: Kernel, packet: Packet): SocketAnswer | null {
   if (packet.socket !== null) return packet.socket;
+  const connected = connectedSocket(kernel, packet);
+  if (connected !== null) return connected;
   const { bytes, transport } = packet;
   return kernel.host.findSocket(
     packet.protocol,
