@@ -125,7 +125,12 @@ export async function runKernel(
     if (scenario.rulesV4 !== '') inRouter([`iptables-${variant}-restore`], scenario.rulesV4);
     if (scenario.rulesV6 !== '') inRouter([`ip6tables-${variant}-restore`], scenario.rulesV6);
     if (companion !== null) program = await startInRouter(companion);
-    const { sent, outputs } = await play(scenario, peers, wireSource);
+    const { sent, outputs } = await play(
+      scenario,
+      peers,
+      wireSource,
+      companion === null ? settle(scenario) : COMPANION_SETTLE,
+    );
     const tool = (command: string, ...args: string[]): string => inRouter([command, ...args]);
     const outcome: Outcome = {
       outputs,
@@ -211,8 +216,9 @@ async function play(
   scenario: Scenario,
   peers: string[],
   wireSource: string,
+  quiet: string,
 ): Promise<{ sent: SentPacket[]; outputs: Outcome['outputs'] }> {
-  const child = spawn(wire(wireSource), [ROUTER, PEERS, settle(scenario), ...peers.map((name) => `p-${name}`)], {
+  const child = spawn(wire(wireSource), [ROUTER, PEERS, quiet, ...peers.map((name) => `p-${name}`)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -260,6 +266,9 @@ async function play(
 function settle(scenario: Scenario): string {
   return /connlimit/.test(scenario.rulesV4 + scenario.rulesV6) ? '5000' : '2500';
 }
+
+/** The same where a program has its say about packets. */
+const COMPANION_SETTLE = '60000';
 
 type Concrete = Omit<SentPacket, 'time'>;
 
