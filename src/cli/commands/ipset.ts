@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { NameServices } from '../../extensions/contract.ts';
 import type { SetPlaces } from '../../ipset/index.ts';
-import { loadSets, placesOf, SetKernel, SetTextError, saveSets, setReferences } from '../../ipset/index.ts';
+import { loadSets, narrowText, placesOf, SetKernel, SetTextError, saveSets, setReferences } from '../../ipset/index.ts';
 import type { SetNames } from '../../ipset/syntax/session.ts';
 import { Tool } from '../../ipset/tool/tool.ts';
 import { readStateFile, StateError, writeStateFile } from '../../state/files.ts';
@@ -45,7 +45,7 @@ export function writeSetPlaces(directory: string, places: SetPlaces | null): voi
   if ((readStateFile(directory, SET_PLACES_FILE) ?? '') !== text) writeStateFile(directory, SET_PLACES_FILE, text);
 }
 
-function loadKernel(directory: string, names: SetNames, io: Io): SetKernel {
+function loadKernel(text: string | null, directory: string, names: SetNames, io: Io): SetKernel {
   let references: Map<string, number> | null = null;
   const kernel = new SetKernel({
     // Commands let no time pass: entries keep the seconds that they have left.
@@ -60,7 +60,6 @@ function loadKernel(directory: string, names: SetNames, io: Io): SetKernel {
       return references.get(name) ?? 0;
     },
   });
-  const text = readStateFile(directory, SETS_FILE);
   if (text === null || text === '') return kernel;
   try {
     loadSets(kernel, text, names, readSetPlaces(directory));
@@ -70,6 +69,9 @@ function loadKernel(directory: string, names: SetNames, io: Io): SetKernel {
   }
   return kernel;
 }
+
+/** Characters of text from which on it is worth while not to read all of it for one element. */
+const LARGE = 1 << 18;
 
 /** Commands that only read; anything not recognised is taken for one that writes. */
 const READING = /^(--)?(t|te|tes|test|l|li|lis|list|s|sa|sav|save|h|he|hel|help|v|ve|ver\w*)$|^-[TLSVvHh]$/;
@@ -100,7 +102,9 @@ export const ipset: Command = (_name, args, io) => {
   const command = args.find((word) => !/^-(-?[oqrsntf!]$|-?[a-z]{4,}$)/.test(word)) ?? '';
   const release = READING.test(command) ? null : lockDirectory(io.directory);
   try {
-    const kernel = loadKernel(io.directory, names, io);
+    const text = readStateFile(io.directory, SETS_FILE);
+    const narrowed = text !== null && text.length >= LARGE ? narrowText(text, args) : null;
+    const kernel = loadKernel(narrowed?.text ?? text, io.directory, names, io);
     const tool = new Tool(kernel, names, {
       out: io.out,
       err: io.err,
@@ -121,8 +125,9 @@ export const ipset: Command = (_name, args, io) => {
     });
     const status = tool.run(args);
     if (tool.changed) {
-      writeStateFile(io.directory, SETS_FILE, saveSets(kernel, names));
-      writeSetPlaces(io.directory, placesOf(kernel));
+      const saved = saveSets(kernel, names);
+      writeStateFile(io.directory, SETS_FILE, narrowed === null ? saved : narrowed.merge(saved));
+      if (narrowed === null) writeSetPlaces(io.directory, placesOf(kernel));
     }
     return status;
   } finally {
