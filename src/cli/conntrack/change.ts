@@ -41,11 +41,13 @@ export function requestedTuple(request: Request, direction: Direction, half = fa
   const value = (name: string) => values.get(name) ?? 0;
   let ports: [number, number];
   let known = true;
+  let answers = false;
   switch (protocol!.number) {
     case Protocol.icmp:
     case Protocol.icmpv6: {
       const name = protocol!.name;
       ports = [value(`${name}-id`), (value(`${name}-type`) << 8) | value(`${name}-code`)];
+      answers = !original;
       break;
     }
     case Protocol.gre:
@@ -69,6 +71,11 @@ export function requestedTuple(request: Request, direction: Direction, half = fa
     destinationPort: ports[1],
   };
   tupleToWords(tuple, words);
+  if (answers) {
+    // The type that answers the one given; addresses stay as they are.
+    const inverse = newTupleWords();
+    if (invertTuple(words, 0, inverse, 0)) words[8] = inverse[8]!;
+  }
   return words;
 }
 

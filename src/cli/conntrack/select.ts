@@ -56,10 +56,10 @@ function selectsNat({ nat }: Request, entry: Entry): boolean {
   const reply = entry.tuple(Direction.reply);
   const differs = (a: readonly number[], b: readonly number[]) => a.some((word, i) => word !== b[i]);
   const source =
-    (entry.status & Status.sourceNat) !== 0 &&
+    (entry.status & Status.sourceNatDone) !== 0 &&
     (differs(original.source, reply.destination) || original.sourcePort !== reply.destinationPort);
   const destination =
-    (entry.status & Status.destinationNat) !== 0 &&
+    (entry.status & Status.destinationNatDone) !== 0 &&
     (differs(original.destination, reply.source) || original.destinationPort !== reply.sourcePort);
   const isSource = (option: NatOption) => source && translatedTo(option, reply.destination, reply.destinationPort);
   const isDestination = (option: NatOption) => destination && translatedTo(option, reply.source, reply.sourcePort);
