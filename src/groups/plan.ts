@@ -3,8 +3,14 @@ import type { NetworkPlan } from '../network/plan.ts';
 import { clashingTaps, compileHost, type HostRules, portsByHost } from './compile.ts';
 import type { Cloud } from './model.ts';
 
-/** The rules of all hosts that have machines. Throws NetworkError where taps have too similar names. */
-export function compileCloud(cloud: Cloud, progress: (done: number, all: number) => void = () => {}): HostRules[] {
+/** Rules of one host of several. */
+export type CompiledHost = HostRules & { done: number; of: number };
+
+/**
+ * The rules of the hosts that have machines, one host after the other; with `only` of that host alone. Throws NetworkError where taps have
+ * too similar names.
+ */
+export function compileHosts(cloud: Cloud, only: string | null = null): Generator<CompiledHost> {
   const clash = clashingTaps(cloud.ports);
   if (clash !== null) {
     throw new NetworkError(
@@ -12,13 +18,18 @@ export function compileCloud(cloud: Cloud, progress: (done: number, all: number)
       `taps ${clash.join(' and ')} would share a chain: ten characters after "tap" must differ`,
     );
   }
-  const hosts = portsByHost(cloud);
-  const compiled: HostRules[] = [];
-  for (const [host, ports] of hosts) {
-    compiled.push(compileHost(host, ports, cloud));
-    progress(compiled.length, hosts.size);
-  }
-  return compiled;
+  return compileEach(cloud, only);
+}
+
+function* compileEach(cloud: Cloud, only: string | null): Generator<CompiledHost> {
+  const hosts = [...portsByHost(cloud)].filter(([host]) => only === null || host === only);
+  let done = 0;
+  for (const [host, ports] of hosts) yield { ...compileHost(host, ports, cloud), done: ++done, of: hosts.length };
+}
+
+/** The rules of all hosts that have machines. */
+export function compileCloud(cloud: Cloud): HostRules[] {
+  return [...compileHosts(cloud)];
 }
 
 /** A plan whose hosts have the compiled rules. A host with rules of its own keeps them: so a live machine's can be tried. */

@@ -1,5 +1,5 @@
 import { type NetworkDescription, NetworkError, type VirtualMachine } from '../network/description.ts';
-import { type NetworkPlan, tapOf, VM_INTERFACE } from '../network/plan.ts';
+import { type HostPlan, type NetworkPlan, tapOf, VM_INTERFACE } from '../network/plan.ts';
 import { parseAddress, parseMac, prefixMask } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
 import type { AddressPair, Cloud, Direction, Group, GroupRule, Prefix, Remote, VmPort } from './model.ts';
@@ -48,9 +48,10 @@ export function readCloud(network: NetworkDescription, plan: NetworkPlan): Cloud
     }
   }
   const ports: VmPort[] = [];
+  const hosts = new Map(plan.hosts.map((host) => [host.name, host]));
   for (const [name, vm] of Object.entries(network.vms ?? {})) {
     if (vm.port_security === false) continue;
-    ports.push(readPort(name, vm, plan, groups));
+    ports.push(readPort(name, vm, hosts.get(name)!, groups));
   }
   return { groups, prefixLists, ports };
 }
@@ -218,9 +219,9 @@ function masked(family: Family, words: AddressWords, length: number): AddressWor
   return words.map((word, i) => (word & mask[i]!) >>> 0) as unknown as AddressWords;
 }
 
-function readPort(name: string, vm: VirtualMachine, plan: NetworkPlan, groups: ReadonlyMap<string, Group>): VmPort {
+function readPort(name: string, vm: VirtualMachine, plan: HostPlan, groups: ReadonlyMap<string, Group>): VmPort {
   const path = ['vms', name];
-  const interfaces = plan.hosts.find((host) => host.name === name)!.description.interfaces!;
+  const interfaces = plan.description.interfaces!;
   const mac = interfaces[VM_INTERFACE]!.mac!.toLowerCase();
   const addresses = vm.addresses.map((text, index) => readPrefix(text.split('/')[0], [...path, 'addresses', index]));
   const pairs: AddressPair[] = addresses.map((prefix) => ({ prefix, mac }));

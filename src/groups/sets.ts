@@ -51,19 +51,37 @@ function elements(prefix: Prefix): string[] {
 
 /** `ipset restore` text. */
 export function compileSets(sets: ReadonlyMap<string, { remote: Named; family: Family }>, cloud: Cloud): string {
-  const lines: string[] = [];
-  for (const [name, { remote, family }] of sets) {
-    const list =
-      remote.kind === 'group'
-        ? (members(cloud).get(`${family} ${remote.group}`) ?? [])
-        : cloud.prefixLists
-            .get(remote.list)!
-            .filter((prefix) => prefix.family === family)
-            .flatMap(elements);
-    const unique = [...new Set(list)];
-    const maximum = Math.max(65536, 2 ** Math.ceil(Math.log2(unique.length + 1)));
-    lines.push(`create ${name} hash:net family ${family === 4 ? 'inet' : 'inet6'} hashsize 1024 maxelem ${maximum}`);
-    for (const element of unique) lines.push(`add ${name} ${element}`);
+  let texts = textsOf.get(cloud);
+  if (texts === undefined) {
+    texts = new Map();
+    textsOf.set(cloud, texts);
   }
-  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+  let all = '';
+  for (const [name, { remote, family }] of sets) {
+    let text = texts.get(name);
+    if (text === undefined) {
+      text = compileSet(name, remote, family, cloud);
+      texts.set(name, text);
+    }
+    all += text;
+  }
+  return all;
+}
+
+/** Many hosts load the same sets: each is put into words once. */
+const textsOf = new WeakMap<Cloud, Map<string, string>>();
+
+function compileSet(name: string, remote: Named, family: Family, cloud: Cloud): string {
+  const list =
+    remote.kind === 'group'
+      ? (members(cloud).get(`${family} ${remote.group}`) ?? [])
+      : cloud.prefixLists
+          .get(remote.list)!
+          .filter((prefix) => prefix.family === family)
+          .flatMap(elements);
+  const unique = [...new Set(list)];
+  const maximum = Math.max(65536, 2 ** Math.ceil(Math.log2(unique.length + 1)));
+  const lines = [`create ${name} hash:net family ${family === 4 ? 'inet' : 'inet6'} hashsize 1024 maxelem ${maximum}`];
+  for (const element of unique) lines.push(`add ${name} ${element}`);
+  return `${lines.join('\n')}\n`;
 }

@@ -4,7 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { decisionText, whoCanReach, whoCanReachText } from '../../groups/answers.ts';
 import { groupMatrix, matrixText } from '../../groups/matrix.ts';
 import type { Cloud, Service } from '../../groups/model.ts';
-import { withGroupRules } from '../../groups/plan.ts';
+import { compileHosts, withGroupRules } from '../../groups/plan.ts';
 import { decide, type End } from '../../groups/reach.ts';
 import { protocolText, readService } from '../../groups/service-text.ts';
 import { playConversation } from '../../network/converse.ts';
@@ -15,7 +15,7 @@ import { formatAddress, parseAddress } from '../../packet/address-text.ts';
 import { nearest } from '../../packet/notation/error.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
 import { compileLoaded, type LoadedCloud, loadCloud } from '../network/groups.ts';
-import { startNetwork } from '../network/load.ts';
+import { located, startNetwork } from '../network/load.ts';
 
 const EXAMPLES = `
 Examples:
@@ -95,10 +95,11 @@ const ARP_NOTE =
 
 function compile({ file, host, out }: CompileFlags, io: Io): void {
   const loaded = loadCloud(file);
-  const show = io.stderrIsTerminal ? progressBar(io) : undefined;
-  const compiled = compileLoaded(loaded, show).filter((rules) => host === undefined || rules.host === host);
-  if (host !== undefined && compiled.length === 0) throw new GroupUsageError(`no host ${host} with machines`);
-  for (const rules of compiled) {
+  const show = io.stderrIsTerminal ? progressBar(io) : null;
+  let count = 0;
+  for (const rules of located(loaded.file, () => compileHosts(loaded.cloud, host ?? null))) {
+    count++;
+    show?.(rules.done, rules.of);
     const texts = { ipsets: rules.sets, 'rules.v4': rules.rules4, 'rules.v6': rules.rules6 };
     if (out === undefined) {
       for (const [name, text] of Object.entries(texts)) io.out(`# ${rules.host}/${name}\n${text}`);
@@ -108,6 +109,8 @@ function compile({ file, host, out }: CompileFlags, io: Io): void {
     mkdirSync(directory, { recursive: true });
     for (const [name, text] of Object.entries(texts)) writeFileSync(path.join(directory, name), text);
   }
+  if (count === 0)
+    throw new GroupUsageError(host === undefined ? 'no machine is in a group' : `no host ${host} with machines`);
   io.err(`iptsim group: ${ARP_NOTE}`);
 }
 

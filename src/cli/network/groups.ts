@@ -21,11 +21,8 @@ export function loadCloud(name: string): LoadedCloud {
   return { file, plan, cloud: located(file, () => readCloud(file.description, plan)) };
 }
 
-export function compileLoaded(
-  { file, cloud }: LoadedCloud,
-  progress?: (done: number, all: number) => void,
-): HostRules[] {
-  return located(file, () => compileCloud(cloud, progress));
+export function compileLoaded({ file, cloud }: LoadedCloud): HostRules[] {
+  return located(file, () => compileCloud(cloud));
 }
 
 /** The plan of a network; where it has groups, its hosts have their rules. */
