@@ -41,7 +41,7 @@ export class TableDraft {
       const counts = new Map<string, number>();
       for (const chain of this.table.chains.values()) {
         for (const rule of chain.rules) {
-          const target = chainTarget(this.table, rule.text);
+          const target = chainTarget(this.table, rule);
           if (target !== null) counts.set(target.chain, (counts.get(target.chain) ?? 0) + 1);
         }
       }
@@ -115,10 +115,10 @@ export class TableDraft {
     const old = chain.name;
     for (const other of this.table.chains.values()) {
       other.rules.forEach((rule, i) => {
-        const target = chainTarget(this.table, rule.text);
+        const target = chainTarget(this.table, rule);
         if (target?.chain !== old) return;
         const text = rule.text.slice(0, rule.text.length - old.length) + name;
-        this.renew(other, i, { ...rule, text });
+        this.renew(other, i, { text, packets: rule.packets, bytes: rule.bytes });
       });
     }
     this.table.chains.delete(old);

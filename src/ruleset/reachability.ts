@@ -12,7 +12,7 @@ export class JumpGraph {
     this.table = table;
     for (const chain of table.chains.values()) {
       for (const rule of chain.rules) {
-        const target = chainTarget(table, rule.text);
+        const target = chainTarget(table, rule);
         if (target !== null) this.addEdge(chain.name, target.chain);
       }
     }

@@ -13,7 +13,7 @@ export interface StoredRule {
   text: string;
   packets: bigint;
   bytes: bigint;
-  /** The data of `text`, where who read it needed both. */
+  /** The data of `text`, where its reader needed that. */
   spec?: RuleSpec;
 }
 
@@ -106,8 +106,15 @@ export function addTable(ruleset: Ruleset, table: Table, variant: 'legacy' | 'nf
   for (const each of all) tables.set(each.name, each);
 }
 
-/** The chain that a rule's canonical text jumps or goes to; null if it ends in something else. */
-export function chainTarget(table: Table, text: string): { chain: string; goto: boolean } | null {
+/** The chain that a rule jumps or goes to; null if it ends in something else. */
+export function chainTarget(table: Table, rule: StoredRule): { chain: string; goto: boolean } | null {
+  if (rule.spec !== undefined) {
+    const { target } = rule.spec;
+    return target.kind === 'jump' || target.kind === 'goto'
+      ? { chain: target.chain, goto: target.kind === 'goto' }
+      : null;
+  }
+  const { text } = rule;
   const blank = text.lastIndexOf(' ');
   const letter = text.charCodeAt(blank - 1);
   // `j` or `g`, with ` -` before it.

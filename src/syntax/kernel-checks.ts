@@ -182,7 +182,7 @@ function checkChain(
   view: KernelView,
 ): KernelError | null {
   for (const rule of chain.rules) {
-    if (except.has(rule) || chainTarget(table, rule.text) !== null || !/ -[mj] /.test(rule.text)) continue;
+    if (except.has(rule) || chainTarget(table, rule) !== null || !/ -[mj] /.test(rule.text)) continue;
     const error = checkRule(ruleSpecOf(rule, table, settings), table.name, view, hooks);
     if (error !== null) return error;
   }

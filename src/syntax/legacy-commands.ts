@@ -13,7 +13,7 @@ import { echoFormat, listFormat, listRules, listTable } from './listing.ts';
 import { expandRules } from './rule-expansion.ts';
 import { formatRuleSpec, isStandardExtension, storeRuleSpec } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
-import { commitDraft, noSuchTable, openLegacyTable, type Session, storedRule } from './session.ts';
+import { commitDraft, noSuchTable, openLegacyTable, ReadRule, type Session, storedRule } from './session.ts';
 
 /** Runs one command of iptables-legacy or ip6tables-legacy and commits it. Throws UsageError and StepError. */
 export function runLegacy(line: CommandLine, session: Session): void {
@@ -214,8 +214,9 @@ function applyOne(spec: RuleSpec, line: CommandLine, draft: TableDraft, session:
     if (toBuiltin) throw new StepError('map-target', 'EINVAL');
     if (isStandardExtension(spec)) throw new StepError('commit', 'ENOENT');
     const kept = addedRule(spec, session.variant);
-    const rule = storedRule(storeRuleSpec(kept, session), line);
-    if (session.keepsSpecs) rule.spec = kept;
+    const rule = session.keepsSpecs
+      ? new ReadRule(kept, line.counters, session)
+      : storedRule(storeRuleSpec(kept, session), line);
     draft.insert(chain, index, rule, checkedSpec());
   };
   switch (line.command) {

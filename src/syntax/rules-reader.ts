@@ -11,7 +11,7 @@ import { assertNative, normalizeForNft } from './nft-rules.ts';
 import { cutRestoreLine, lineFields } from './restore-line.ts';
 import { type RuleTextSettings, storeRuleSpec } from './rule-text.ts';
 import { RulesError, readCounters, ruleSpecOf } from './save-format.ts';
-import type { Session } from './session.ts';
+import { ReadRule, type Session } from './session.ts';
 
 /**
  * Reads rules in the language of iptables-restore, counters included, into a new ruleset with all its rules in
@@ -123,12 +123,14 @@ class RulesReader {
     for (const chain of table.chains.values()) {
       chain.rules.forEach((rule, i) => {
         // Only ports and flags of tcp and udp are ever written differently.
-        if (!/ -m (tcp|udp)\b| -[io] \+| --limit-burst 0/.test(rule.text)) return;
+        if (rule.spec === undefined && !/ -m (tcp|udp)\b| -[io] \+| --limit-burst 0/.test(rule.text)) return;
         const spec = rule.spec ?? ruleSpecOf(rule, table, this.session);
         const normal = addedRule(normalizeForNft(spec), 'nft');
         if (normal === spec) return;
-        chain.rules[i] = { ...rule, text: storeRuleSpec(normal, this.session) };
-        if (rule.spec !== undefined) chain.rules[i].spec = normal;
+        chain.rules[i] =
+          rule.spec === undefined
+            ? { ...rule, text: storeRuleSpec(normal, this.session) }
+            : new ReadRule(normal, rule, this.session);
       });
     }
     return table;

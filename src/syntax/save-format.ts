@@ -145,7 +145,7 @@ function readChain(text: string, table: Table, number: number): void {
 
 /** The data of a stored rule. Throws UsageError if its text is not canonical. */
 export function ruleSpecOf(rule: StoredRule, table: Table, settings: RuleTextSettings): RuleSpec {
-  const target = chainTarget(table, rule.text);
+  const target = chainTarget(table, rule);
   if (target === null) return parseRuleSpec(rule.text, settings);
   // The chain's name is taken as it stands: it may hold anything but blanks.
   const spec = parseRuleSpec(rule.text.slice(0, -(target.chain.length + 4)), settings);

@@ -1,9 +1,10 @@
 import { UsageError } from '../extensions/contract.ts';
 import { TableDraft } from '../ruleset/draft.ts';
+import type { Counters, RuleSpec } from '../ruleset/rule.ts';
 import type { StoredRule } from '../ruleset/ruleset.ts';
 import { addTable, isTableName, newTable, type Ruleset } from '../ruleset/ruleset.ts';
 import type { CommandLine } from './command-line.ts';
-import type { RuleTextSettings } from './rule-text.ts';
+import { type RuleTextSettings, storeRuleSpec } from './rule-text.ts';
 
 /** One run of a command of the iptables family: the ruleset, and where its output goes. */
 export interface Session extends RuleTextSettings {
@@ -18,7 +19,7 @@ export interface Session extends RuleTextSettings {
   touched: boolean;
   /** Rules that only got other counters or names: new object to the one it had when the session began. */
   renewed: Map<StoredRule, StoredRule>;
-  /** Rules that are added keep their data beside their text. */
+  /** Rules that are added keep their data (`ReadRule`). */
   keepsSpecs?: boolean;
   out(text: string): void;
   warn(text: string): void;
@@ -27,6 +28,27 @@ export interface Session extends RuleTextSettings {
 /** Rule counters as given with -c, for each rule of a line. */
 export function storedRule(text: string, line: CommandLine): StoredRule {
   return { text, packets: line.counters.packets, bytes: line.counters.bytes };
+}
+
+/** A rule of which its reader needs the data; its text is made when somebody asks for it. */
+export class ReadRule implements StoredRule {
+  packets: bigint;
+  bytes: bigint;
+  readonly spec: RuleSpec;
+  private readonly settings: RuleTextSettings;
+  private made: string | null = null;
+
+  constructor(spec: RuleSpec, counters: Counters, settings: RuleTextSettings) {
+    this.spec = spec;
+    this.packets = counters.packets;
+    this.bytes = counters.bytes;
+    this.settings = settings;
+  }
+
+  get text(): string {
+    this.made ??= storeRuleSpec(this.spec, this.settings);
+    return this.made;
+  }
 }
 
 /** The draft of a table that legacy's `iptc_init` would give: the table exists from then on. */
