@@ -14,6 +14,8 @@ export interface Entry {
   portTo?: number;
   /** Seconds. */
   timeout?: number;
+  /** Microseconds beyond the seconds of `timeout`; only of elements that are listed. */
+  fraction?: number;
   ether?: readonly number[];
   name?: string;
   nameref?: string;

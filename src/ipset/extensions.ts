@@ -311,7 +311,11 @@ export class ExtensionStore {
 
   /** The extensions of a slot as fields of an entry. `plainTimeout`: the stored number is seconds, not a point in time. */
   list(slot: number, entry: Entry, plainTimeout = false): void {
-    if (this.timeout !== null) entry.timeout = plainTimeout ? this.expiries[slot]! : this.remaining(slot);
+    if (this.timeout !== null) {
+      const at = this.expiries[slot]!;
+      entry.timeout = plainTimeout ? at : this.remaining(slot);
+      entry.fraction = plainTimeout || at === 0 ? 0 : at - this.clock.now - entry.timeout * 1e6;
+    }
     if (this.hasCounters) {
       entry.packets = this.counters[2 * slot]!;
       entry.bytes = this.counters[2 * slot + 1]!;

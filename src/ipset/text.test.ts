@@ -100,3 +100,26 @@ describe('text of sets', () => {
     ]);
   });
 });
+
+describe('parts of seconds', () => {
+  it.each([
+    ['bitmap:port range 1-10', '5'],
+    ['hash:ip', '10.0.0.1'],
+    ['hash:net', '10.0.0.0/8'],
+    ['list:set', 'other'],
+  ])('%s: an element lives on to the moment at which it would have died', (type, element) => {
+    const clock = { now: 1e6 };
+    const text = `create other hash:mac\ncreate s ${type} timeout 100\nadd s ${element} timeout 3\n`;
+    const kernel = new SetKernel({ clock, random: () => 1 });
+    loadSets(kernel, text, TEST_NAMES);
+    clock.now += 400_000;
+    const places = placesOf(kernel)!;
+    expect(places.fractions).toEqual({ s: [600_000] });
+    const again = new SetKernel({ clock, random: () => 1 });
+    loadSets(again, saveSets(kernel, TEST_NAMES), TEST_NAMES, places);
+    clock.now += 2_599_999;
+    expect(saveSets(again, TEST_NAMES)).toContain(`add s ${element} timeout 1\n`);
+    clock.now += 1;
+    expect(saveSets(again, TEST_NAMES)).not.toContain('add s');
+  });
+});

@@ -28,6 +28,11 @@ export interface SetPlaces {
   places?: Readonly<Record<string, number>>;
   /** Sets made with `forceadd`. */
   forceadd?: readonly string[];
+  /**
+   * Microseconds by which elements live longer than the whole seconds that the text gives (less, where negative), in the
+   * order of the set's lines; sets without such a rest are left out.
+   */
+  fractions?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** Reads `ipset save` text into a kernel. Throws SetTextError. */
@@ -36,6 +41,7 @@ export function loadSets(kernel: SetKernel, text: string, names: SetNames, besid
   let fast: IpSet | null = null;
   let line = 0;
   let order = 0;
+  const fractions = new Fractions(beside);
   for (let at = 0; at < text.length; ) {
     const end = text.indexOf('\n', at);
     let to = end < 0 ? text.length : end;
@@ -55,15 +61,36 @@ export function loadSets(kernel: SetKernel, text: string, names: SetNames, besid
       const next = text.indexOf('\n', to + 1);
       to = next < 0 ? text.length : next;
     }
-    const set = loadLine(kernel, session, text.slice(at, to), first, order, beside);
+    const set = loadLine(kernel, session, text.slice(at, to), first, order, beside, fractions);
     if (set !== null) {
       if (set.created) order++;
-      const isFast = set.set instanceof HashSet && set.set.family === 4;
+      const isFast = set.set instanceof HashSet && set.set.family === 4 && !fractions.has(set.set.name);
       fast = isFast && (set.set.typeName === 'hash:ip' || set.set.typeName === 'hash:net') ? set.set : null;
     }
     at = to + 1;
   }
   for (const set of kernel.all()) if (set instanceof HashSet) set.table.loading = false;
+}
+
+/** What elements have beyond whole seconds, line by line. */
+class Fractions {
+  private readonly all: NonNullable<SetPlaces['fractions']>;
+  private readonly next = new Map<string, number>();
+
+  constructor(beside: SetPlaces) {
+    this.all = beside.fractions ?? {};
+  }
+
+  has(set: string): boolean {
+    return this.all[set] !== undefined;
+  }
+
+  /** Seconds beyond those of the set's next line. */
+  take(set: string): number {
+    const line = this.next.get(set) ?? 0;
+    this.next.set(set, line + 1);
+    return (this.all[set]?.[line] ?? 0) / 1e6;
+  }
 }
 
 function hasOpenQuote(line: string): boolean {
@@ -77,6 +104,7 @@ function loadLine(
   number: number,
   order: number,
   beside: SetPlaces,
+  fractions: Fractions,
 ): { set: IpSet; created: boolean } | null {
   const trimmed = line.trim();
   if (trimmed === '' || trimmed.startsWith('#') || trimmed === 'COMMIT') return null;
@@ -127,7 +155,9 @@ function loadLine(
   session.family = set.family;
   if (parseElement(session, third) !== 0 || session.reportType === ReportType.error) fail();
   check(readOptions(session, type.add, rest, false));
-  const error = set.change('add', session.values, true);
+  const { values } = session;
+  if (values.timeout !== undefined && fractions.has(name)) values.timeout += fractions.take(name);
+  const error = set.change('add', values, true);
   if (error !== 0) throw new SetTextError(number, errorText('add', error, set.typeName));
   return { set, created: false };
 }
@@ -146,6 +176,7 @@ export function saveSets(kernel: SetKernel, names: SetNames): string {
 export function placesOf(kernel: SetKernel): SetPlaces | null {
   const places: Record<string, number> = {};
   const forceadd: string[] = [];
+  const fractions: Record<string, number[]> = {};
   let moved = false;
   let order = 0;
   for (const set of kernel.all()) {
@@ -153,9 +184,20 @@ export function placesOf(kernel: SetKernel): SetPlaces | null {
     places[set.name] = place;
     if (place !== order++) moved = true;
     if (set.header().forceadd) forceadd.push(set.name);
+    if (set.extensions.timeout !== null) {
+      const rests: number[] = [];
+      set.forEach((entry) => {
+        rests.push(entry.fraction ?? 0);
+      });
+      if (rests.some((rest) => rest !== 0)) fractions[set.name] = rests;
+    }
   }
-  if (!moved && forceadd.length === 0) return null;
-  return { ...(moved ? { places } : {}), ...(forceadd.length > 0 ? { forceadd } : {}) };
+  const result: SetPlaces = {
+    ...(moved ? { places } : {}),
+    ...(forceadd.length > 0 ? { forceadd } : {}),
+    ...(Object.keys(fractions).length > 0 ? { fractions } : {}),
+  };
+  return Object.keys(result).length > 0 ? result : null;
 }
 
 /** What rules have to know of a set. */

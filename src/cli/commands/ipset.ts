@@ -11,7 +11,7 @@ import { lockDirectory } from '../../state/lock.ts';
 import { systemNames } from '../../state/names.ts';
 import type { Command, Io } from '../io.ts';
 
-/** `ipset save` text, and what no text has: places and `forceadd` (JSON). */
+/** `ipset save` text, and what no text has: places, `forceadd`, parts of seconds (JSON). */
 export const SETS_FILE = 'ipsets';
 export const SET_PLACES_FILE = 'ipsets.json';
 
@@ -103,7 +103,8 @@ export const ipset: Command = (_name, args, io) => {
   const release = READING.test(command) ? null : lockDirectory(io.directory);
   try {
     const text = readStateFile(io.directory, SETS_FILE);
-    const narrowed = text !== null && text.length >= LARGE ? narrowText(text, args) : null;
+    const large = text !== null && text.length >= LARGE && readSetPlaces(io.directory).fractions === undefined;
+    const narrowed = large ? narrowText(text, args) : null;
     const kernel = loadKernel(narrowed?.text ?? text, io.directory, names, io);
     const tool = new Tool(kernel, names, {
       out: io.out,
