@@ -177,6 +177,7 @@ describe('a wrong network', () => {
     ],
     ['hosts:\n  a:\n    iptables: |\n      *filter\n      -A NOPE -j ACCEPT\n', 'hosts.a.iptables, line 2'],
     ['vms:\n  v: { on: a, bridge: br, addresses: [10.0.0.1/24] }\n', 'network.yaml:2: vms.v.on: no host a'],
+    ['hosts:\n  a: {}\n  b: {}\n  a: {}\n', 'network.yaml:4: "a" is there already'],
     ['hosts:\n  a: { iptables: missing.v4 }\n', 'network.yaml:2: hosts.a.iptables: no such file: missing.v4'],
   ])('%j', (text, message) => {
     expect(() => start(text)).toThrow(message);

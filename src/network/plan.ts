@@ -51,7 +51,14 @@ export function planNetwork(network: NetworkDescription, readFile: ReadFile): Ne
     if (name === INTERNET) throw new NetworkError(path, `"${INTERNET}" is described under its own key`);
     const { description, texts } = readHostFiles(host ?? {}, path, readFile);
     const sysctl = host?.router === true ? { ...FORWARDING, ...description.sysctl } : description.sysctl;
-    plans.set(name, { name, description: { ...description, ...(sysctl == null ? {} : { sysctl }) }, texts, path });
+    // A copy of the interfaces: taps are added to it.
+    const interfaces = { ...description.interfaces };
+    plans.set(name, {
+      name,
+      description: { ...description, interfaces, ...(sysctl == null ? {} : { sysctl }) },
+      texts,
+      path,
+    });
   }
   for (const [name, vm] of Object.entries(network.vms ?? {})) {
     const path = ['vms', name];
@@ -98,16 +105,16 @@ const FORWARDING = { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1
 
 /** Makes the tap a port of the bridge. */
 function plugTap(on: HostPlan, bridge: string, tap: string, path: readonly string[]): void {
-  const interfaces: Interfaces = { ...on.description.interfaces };
+  const interfaces = on.description.interfaces as Interfaces;
+  for (const [name, other] of Object.entries(interfaces)) {
+    if (name !== bridge && other?.bridge?.includes(tap)) {
+      throw new NetworkError([...path, 'tap'], `${tap} is a port of another bridge of ${on.name}`);
+    }
+  }
   const described = interfaces[bridge] ?? {};
   const ports = described.bridge ?? [];
-  const taken = Object.entries(interfaces).some(
-    ([name, other]) => name !== bridge && other?.bridge?.includes(tap) === true,
-  );
-  if (taken) throw new NetworkError([...path, 'tap'], `${tap} is a port of another bridge of ${on.name}`);
   interfaces[tap] ??= {};
   interfaces[bridge] = { ...described, bridge: ports.includes(tap) ? ports : [...ports, tap] };
-  on.description = { ...on.description, interfaces };
 }
 
 function linkEnd(

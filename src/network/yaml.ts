@@ -1,4 +1,4 @@
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Scalar } from 'yaml';
 import { pathText } from '../host/description.ts';
 import { type NetworkDescription, NetworkError } from './description.ts';
 
@@ -67,11 +67,13 @@ const CONVERSATION: Readonly<Record<string, Shape>> = {
 /** Reads a network.yaml; keys and their kinds are checked here, what they mean where the network is built. Throws NetworkFileError. */
 export function readNetworkYaml(text: string, filename: string): NetworkFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const fail = (offset: number, message: string): NetworkFileError =>
     new NetworkFileError(`${filename}:${lines.linePos(offset).line || 1}: ${message}`);
   const [error] = document.errors;
   if (error !== undefined) throw fail(error.pos[0], error.message);
+  const twice = repeatedKey(document.contents);
+  if (twice !== null) throw fail(twice.range?.[0] ?? 0, `"${String(twice.value)}" is there already`);
   const located = (problem: NetworkError): NetworkFileError => {
     const where = problem.path.length === 0 ? '' : `${pathText(problem.path)}: `;
     return fail(offsetOf(document.contents, problem.path), `${where}${problem.message}`);
@@ -149,6 +151,28 @@ function hasShape(value: unknown, shape: Shape): boolean {
     case 'yes or no':
       return typeof value === 'boolean';
   }
+}
+
+/** A key that its mapping has twice; null if there is none. (The parser's own check compares every key with every other.) */
+function repeatedKey(node: unknown): Scalar | null {
+  if (isMap(node)) {
+    const seen = new Set<string>();
+    for (const { key, value } of node.items) {
+      if (isScalar(key)) {
+        const name = String(key.value);
+        if (seen.has(name)) return key;
+        seen.add(name);
+      }
+      const below = repeatedKey(value);
+      if (below !== null) return below;
+    }
+  } else if (isSeq(node)) {
+    for (const item of node.items) {
+      const below = repeatedKey(item);
+      if (below !== null) return below;
+    }
+  }
+  return null;
 }
 
 /** Where the deepest existing entry of a path begins: its key, for an entry of a mapping. */
