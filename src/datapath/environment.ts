@@ -107,6 +107,8 @@ export interface Host {
   addressType(family: Family, address: AddressWords, device?: Device | null): AddressType;
   /** The address from which the machine speaks to `destination` over `device` (`inet_select_addr`). */
   sourceAddress(family: Family, device: Device, destination: AddressWords): AddressWords | null;
+  /** Whether the device has joined an IPv6 multicast group. */
+  inGroup6(device: Device, group: Uint32Array): boolean;
   neighbourMac(family: Family, address: AddressWords, device: Device): Uint8Array;
   /** A socket of this machine for a packet with these ends (destination = the machine's side). */
   findSocket(

@@ -25,7 +25,7 @@ import { type Kernel, routeLocal } from './kernel.ts';
 import { sendFromProcess } from './local-send.ts';
 import type { LoadedRuleset, Machine, MachineMemory, MachineOptions, Outcome } from './machine-contract.ts';
 import { type Needs, needsOf } from './needs.ts';
-import { send, transmit } from './output.ts';
+import { loopBack, send, transmit } from './output.ts';
 import { compileTable, type ExtensionLookup, type TableProgram } from './program.ts';
 import { receiveFrame, receiveIp } from './receive.ts';
 import { Recorder } from './recorder.ts';
@@ -187,6 +187,9 @@ function proceed(kernel: Kernel, stage: Stage, packet: Packet): void {
     case Stage.transmit:
       transmit(kernel, packet);
       break;
+    case Stage.loopBack:
+      loopBack(kernel, packet);
+      break;
     case Stage.bridgeInput:
       finishBridgeInput(kernel, packet);
       break;
@@ -255,7 +258,7 @@ class SimulatedMachine implements Machine {
     const { backlog, runner, recorder, loopback } = this.#kernel;
     while (backlog.length > 0) {
       const packet = backlog.shift()!;
-      receiveIp(this.#kernel, packet, loopback);
+      receiveIp(this.#kernel, packet, packet.inDevice ?? loopback);
     }
     const { outcome } = recorder;
     if (runner.waiting.length > 0) outcome.pending = this.#settle();

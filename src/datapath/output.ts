@@ -15,11 +15,41 @@ const NO_HEADER = new Uint8Array(0);
 export function send(kernel: Kernel, packet: Packet): void {
   const route = packet.route!;
   packet.outDevice = route.device;
+  if (packet.family === 4 && hearsItself(kernel, packet)) sendToItself(kernel, packet);
   kernel.runner.run(packet, Hook.postrouting, packet.inDevice, route.device, Stage.transmit);
+}
+
+const ALL_HOSTS = 0xe0000001;
+
+/** Whether the machine gets a copy of what it sends to many (ip_mc_output, ip6_finish_output2). */
+function hearsItself(kernel: Kernel, { family, local, route, dst }: Packet): boolean {
+  const device = route!.device!;
+  if (!local || device.kind === 'loopback') return false;
+  if (family === 6) return dst[0]! >>> 24 === 0xff && kernel.host.inGroup6(device, dst);
+  return route!.type === 'broadcast' || (route!.type === 'multicast' && dst[0] === ALL_HOSTS);
+}
+
+/** That copy: it goes through POSTROUTING as well, and comes in by the device on which the original leaves. */
+function sendToItself(kernel: Kernel, packet: Packet): void {
+  const copy = pieceOf(packet, packet.bytes.slice());
+  // What becomes of it is not the fate of the packet.
+  copy.kernelMade = true;
+  kernel.runner.run(copy, Hook.postrouting, null, packet.route!.device, Stage.loopBack);
+}
+
+/** POSTROUTING has let that copy pass. */
+export function loopBack(kernel: Kernel, packet: Packet): void {
+  packet.packetType = packet.route!.type === 'broadcast' ? PacketType.broadcast : PacketType.multicast;
+  packet.linkHeader = null;
+  packet.inDevice = packet.route!.device;
+  packet.outDevice = null;
+  packet.isCopy = false;
+  kernel.backlog.push(packet);
 }
 
 /** POSTROUTING is done: in pieces if it does not fit, and out of its device (ip_finish_output, ip6_finish_output). */
 export function transmit(kernel: Kernel, packet: Packet): void {
+  if (packet.family === 6 && hearsItself(kernel, packet)) sendToItself(kernel, packet);
   const pieces = packet.family === 4 ? fragmentIpv4(kernel, packet) : fragmentIpv6(kernel, packet);
   if (pieces === null) return;
   const device = packet.route!.device!;

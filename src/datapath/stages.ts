@@ -16,5 +16,7 @@ export const Stage = {
   bridgeForward: 6,
   /** POSTROUTING on a bridge is done (br_nf_dev_queue_xmit). */
   bridgeTransmit: 7,
+  /** POSTROUTING is done for the copy of a broadcast or multicast that the machine itself gets (dev_loopback_xmit). */
+  loopBack: 8,
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];

@@ -123,6 +123,10 @@ export class AssumedHost implements Host {
     return this.base.sourceAddress(family, device, destination);
   }
 
+  inGroup6(device: Device, group: Uint32Array): boolean {
+    return this.base.inGroup6(device, group);
+  }
+
   neighbourMac(family: Family, address: AddressWords, device: Device): Uint8Array {
     return this.base.neighbourMac(family, address, device);
   }
