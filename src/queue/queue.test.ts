@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { QueuedPacket } from '../datapath/queueing.ts';
 import { queueVerdict, Verdict } from '../datapath/verdicts.ts';
 import { fromHex, toHex } from '../packet/bytes.ts';
+import { simulate } from '../simulation/simulate.ts';
 import { readAnswer, readAnswerLine } from './answer.ts';
 import { handlerPacket, type QueueHandler } from './handler.ts';
 import { functionHandler, type QueueRange, queueListener } from './listener.ts';
@@ -152,5 +153,75 @@ describe('handlers', () => {
     await expect(asked('exit 3')).rejects.toThrow('the command ended early (status 3)');
     await expect(asked('read x; echo what')).rejects.toThrow('the answer is not JSON: "what"');
     await expect(asked(`read x; echo '{"id":2,"verdict":"drop"}'`)).rejects.toThrow('the answer must have "id":1');
+  });
+});
+
+describe('packets that wait', () => {
+  const options = {
+    rules: `*raw
+:PREROUTING ACCEPT
+-A PREROUTING -p udp -j NFQUEUE --queue-num 5
+COMMIT
+`,
+  };
+  const packet = (port: number) => `in=eth0 out=eth1 udp 10.0.0.1:${port} > 10.0.1.1:53`;
+
+  async function traced(handler: QueueHandler, limit?: { length: number; failOpen: boolean }) {
+    const queues = queueListener({
+      ranges: [{ first: 5, last: 5, handler: functionHandler('h', handler) }],
+      timeout: 1000,
+      timer: () => () => undefined,
+      packetNumber: () => 0,
+      ...(limit === undefined ? {} : { limit }),
+    });
+    const results = await simulate({ ...options, interfaces: ['eth0', 'eth1'], queues }).trace(
+      ...[1, 2, 3, 4].map(packet),
+    );
+    const port = (bytes: Uint8Array) => (bytes[20]! << 8) | bytes[21]!;
+    return results.map(({ verdict, emitted }) => [verdict, ...emitted.map(({ bytes }) => port(bytes))]);
+  }
+
+  it('are released by a later answer, before its own packet, in the order it names', async () => {
+    expect(
+      await traced(({ id }) =>
+        id < 3
+          ? 'later'
+          : {
+              verdict: id === 3 ? 'drop' : 'accept',
+              release: id === 3 ? [2, 1].map((n) => ({ id: n, verdict: 'accept' as const })) : [],
+            },
+      ),
+    ).toEqual([['stolen'], ['stolen'], ['dropped', 2, 1], ['forwarded', 4]]);
+  });
+
+  it('may be released together with the packet at hand', async () => {
+    const both = (id: number) => [id, id - 1].map((n) => ({ id: n, verdict: 'accept' as const }));
+    expect(await traced(({ id }) => ({ verdict: 'later', release: id % 2 === 0 ? both(id) : [] }))).toEqual([
+      ['stolen'],
+      ['forwarded', 2, 1],
+      ['stolen'],
+      ['forwarded', 4, 3],
+    ]);
+  });
+
+  it('fill their queue: more are dropped, or pass where it fails open', async () => {
+    expect(await traced(() => 'later', { length: 2, failOpen: false })).toEqual([
+      ['stolen'],
+      ['stolen'],
+      ['dropped'],
+      ['dropped'],
+    ]);
+    expect(await traced(() => 'later', { length: 3, failOpen: true })).toEqual([
+      ['stolen'],
+      ['stolen'],
+      ['stolen'],
+      ['forwarded', 4],
+    ]);
+  });
+
+  it('must wait to be released', async () => {
+    await expect(traced(() => ({ verdict: 'accept', release: [{ id: 9, verdict: 'drop' }] }))).rejects.toThrow(
+      'h: packet 0 (id 1): "release": no packet 9 waits in queue 5',
+    );
   });
 });

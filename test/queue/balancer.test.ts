@@ -63,6 +63,8 @@ describe('a backend goes away', () => {
     const trace = ['--dir', dir, 'trace', '--seed', '7', '--commit'];
     const packet = (flags: string) => (port: number) => `in=cni0 tcp 10.244.1.99:${port} > 10.96.0.80:80 ${flags}`;
     const before = destinations(trace, PORTS, packet('S'));
+    const answer = (port: number) => `in=cni0 tcp ${before.get(port)}:8080 > 10.244.1.99:${port} SA seq=9 ack=2`;
+    destinations(trace, PORTS, answer);
     const rules = readFileSync(path.join(dir, 'rules.v4'), 'utf8').split('\n');
     // What kube-proxy writes for two Pods.
     const two = rules
@@ -71,7 +73,7 @@ describe('a backend goes away', () => {
         /-A KUBE-SVC-SHOP .*-j KUBE-SEP-A/.test(rule) ? rule.replace(/--probability \S+/, '--probability 0.5') : rule,
       );
     writeFileSync(path.join(dir, 'rules.v4'), two.join('\n'));
-    expect(destinations(trace, PORTS, packet('A seq=2 ack=1'))).toEqual(before);
+    expect(destinations(trace, PORTS, packet('A seq=2 ack=10'))).toEqual(before);
     const fresh = [...destinations(trace, LATER, packet('S')).values()];
     expect([...before.values()]).toContain('10.244.1.11');
     expect(fresh).not.toContain('10.244.1.11');

@@ -55,6 +55,8 @@ function traceCommand(io: Io): Command {
     .option('--seed <n>', 'seed of the random generator')
     .option('--queue <A[-B]=HANDLER>', 'who answers NFQUEUE: accept, drop, a .js module, a command', collect)
     .option('--queue-timeout <seconds>', 'how long a handler may take for a packet (10)')
+    .option('--queue-length <n>', 'how many packets a handler may keep waiting in a queue (1024)')
+    .option('--queue-fail-open', 'more of them pass instead of being dropped')
     .option('--at <time>', 'when packets without a time start: seconds or a UTC date')
     .option('-v, --verbose', 'also the rules that did not match, and why')
     .option('--no-color', 'no colours')

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMIT } from '../../datapath/queueing.ts';
 import { parseTime } from '../../packet/notation/time.ts';
 import { QueueError } from '../../queue/handler.ts';
 import { parseQueueOption, type QueueOption } from '../../queue/open.ts';
@@ -28,6 +29,10 @@ export interface TraceOptions {
   queues: QueueOption[];
   /** Milliseconds. */
   queueTimeout: number;
+  /** How many packets may wait in a queue. */
+  queueLength: number;
+  /** Whether more of them pass instead of being dropped. */
+  queueFailOpen: boolean;
   /** Microseconds since the epoch at which packets without a time start; null: the stored clock. */
   at: number | null;
   verbose: boolean;
@@ -50,6 +55,8 @@ export interface RawTraceOptions {
   seed?: string;
   queue?: string[];
   queueTimeout?: string;
+  queueLength?: string;
+  queueFailOpen?: boolean;
   at?: string;
   events?: boolean;
   kernelLog?: boolean;
@@ -92,6 +99,8 @@ export function readTraceOptions(raw: RawTraceOptions, inputs: readonly string[]
     seed: raw.seed === undefined ? null : readSeed(raw.seed),
     queues: (raw.queue ?? []).map(readQueue),
     queueTimeout: readTimeout(raw.queueTimeout),
+    queueLength: raw.queueLength === undefined ? DEFAULT_LIMIT.length : readLength(raw.queueLength),
+    queueFailOpen: raw.queueFailOpen ?? DEFAULT_LIMIT.failOpen,
     at: raw.at === undefined ? null : readAt(raw.at),
     verbose: raw.verbose ?? false,
     color: raw.color === false ? false : null,
@@ -121,6 +130,11 @@ function readQueue(text: string): QueueOption {
     if (error instanceof QueueError) throw new TraceUsageError(`--queue ${error.message}`);
     throw error;
   }
+}
+
+function readLength(text: string): number {
+  if (/^\d{1,10}$/.test(text) && Number(text) <= 0xffffffff) return Number(text);
+  throw new TraceUsageError(`--queue-length ${text}: expected a number of packets`);
 }
 
 function readTimeout(text: string | undefined): number {

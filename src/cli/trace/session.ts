@@ -1,4 +1,4 @@
-import { type QueueRange, queueListener } from '../../queue/listener.ts';
+import { type Listener, type QueueRange, queueListener } from '../../queue/listener.ts';
 import { openHandler } from '../../queue/open.ts';
 import { readStateFile, writeStateFile } from '../../state/files.ts';
 import type { InputPacket } from '../../trace/input.ts';
@@ -29,18 +29,25 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
   const observed = options.format === 'text' || (options.format === 'json' && options.steps);
   const events = options.format === 'events' ? new EventRecorder(io.out, options.commit) : null;
   const ranges: QueueRange[] = [];
+  let listener: Listener | null = null;
   let number = 0;
   let loaded: LoadedMachine | null = null;
   try {
     for (const queue of options.queues) ranges.push(await openHandler(queue, process.cwd()));
+    if (ranges.length > 0) {
+      listener = queueListener({
+        ranges,
+        timeout: options.queueTimeout,
+        timer: wallTimer,
+        packetNumber: () => number,
+        limit: { length: options.queueLength, failOpen: options.queueFailOpen },
+      });
+    }
     loaded = loadMachine(options, read, io, {
       events,
       observer: observed ? (step) => steps.push(step) : null,
       collect: options.format !== 'summary' || options.writePcap !== null || hasFlows(read),
-      queues:
-        ranges.length === 0
-          ? null
-          : queueListener({ ranges, timeout: options.queueTimeout, timer: wallTimer, packetNumber: () => number }),
+      queues: listener,
     });
     const { sources, notes, remarks } = openInputs(read, loaded, options.at ?? loaded.startClock);
     for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
@@ -76,6 +83,9 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
       io.err(
         `iptsim trace: ${notes.cut} packets were cut by the capture (snap length): zeros stand for what is missing\n`,
       );
+    }
+    for (const [queue, count] of listener?.waiting() ?? []) {
+      io.err(`iptsim trace: ${count} packets still wait in queue ${queue}: lost, now that its handler ends\n`);
     }
     if (options.format === 'summary') {
       io.out(summaryLine(result, Number(process.hrtime.bigint() - running) / 1e9));
