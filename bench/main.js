@@ -31,6 +31,8 @@ const VARIANTS = ['legacy', 'nft'];
 
 const directory = mkdtempSync(path.join(os.tmpdir(), 'iptsim-bench-'));
 const why = missing();
+/** Other work on the machine falsifies all figures, and iptsim's more than the kernel's, which comes first. */
+const load = Number(os.loadavg()[0].toFixed(1));
 const rows = [];
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
@@ -159,7 +161,9 @@ function compareWith(committed) {
   }
 }
 
-console.log(`${os.cpus()[0].model}, ${os.cpus().length} CPUs, Linux ${os.release()}, node ${process.version}`);
+console.log(
+  `${os.cpus()[0].model}, ${os.cpus().length} CPUs, Linux ${os.release()}, node ${process.version}, load ${load}`,
+);
 if (why !== null) console.log(`iptsim alone: ${why}`);
 console.log(
   `${''.padEnd(24)} ${''.padEnd(10)}${['iptsim', ...VARIANTS].map((name) => name.padStart(10)).join('')}   iptsim / real`,
@@ -172,7 +176,13 @@ try {
   for (const n of [0, 40_000]) command(n);
   if (existsSync(resultsFile)) compareWith(JSON.parse(readFileSync(resultsFile, 'utf8')));
   if (values.write) {
-    const machine = { cpu: os.cpus()[0].model, cpus: os.cpus().length, kernel: os.release(), node: process.version };
+    const machine = {
+      cpu: os.cpus()[0].model,
+      cpus: os.cpus().length,
+      kernel: os.release(),
+      node: process.version,
+      load,
+    };
     writeFileSync(
       resultsFile,
       `${JSON.stringify({ machine, packets: PACKETS, rows: rows.map(({ note, ...row }) => row) }, null, 2)}\n`,

@@ -67,14 +67,16 @@ export function rulesText(kind, n) {
   const numbers = Array.from({ length: n }, (_, i) => i);
   const nat = kind === 'nat' ? numbers.map(natRule) : kind === 'kube' ? kubeRules(n) : [];
   const filter = kind === 'addr' ? numbers.map(addrRule) : kind === 'ct' ? numbers.map(ctRule) : [];
-  const lines = [];
-  if (nat.length > 0) {
-    lines.push('*nat', ...['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'].map((name) => `:${name} ACCEPT [0:0]`));
-    lines.push(...nat, 'COMMIT');
-  }
-  lines.push('*filter', ...['INPUT', 'FORWARD', 'OUTPUT'].map((name) => `:${name} ACCEPT [0:0]`), ...filter);
-  lines.push('-A FORWARD -p tcp -m tcp --dport 30000:39999 -j DROP', 'COMMIT', '');
-  return lines.join('\n');
+  const heads = (...chains) => chains.map((name) => `:${name} ACCEPT [0:0]`);
+  return [
+    ...(nat.length === 0 ? [] : ['*nat', ...heads('PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'), ...nat, 'COMMIT']),
+    '*filter',
+    ...heads('INPUT', 'FORWARD', 'OUTPUT'),
+    ...filter,
+    '-A FORWARD -p tcp -m tcp --dport 30000:39999 -j DROP',
+    'COMMIT',
+    '',
+  ].join('\n');
 }
 
 /** What restore, save and single commands work on. */
