@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { iptsim, ROOT } from '../fixtures/run.ts';
+
+/** Programs behind `iptsim queue run`, without root and without a kernel. */
+const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-programs-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+writeFileSync(
+  path.join(folder, 'rules.v4'),
+  '*raw\n:PREROUTING ACCEPT\n-A PREROUTING -p udp -j NFQUEUE --queue-num 5\nCOMMIT\n',
+);
+const PACKET = 'in=eth0 out=eth1 udp 10.0.0.1:1000 > 10.0.1.1:53 data=hello';
+
+/** libnetfilter_queue from Python, through ctypes: drops what holds an `o` in its last byte, marks the rest. */
+const PYTHON = `
+import ctypes, ctypes.util, os, struct
+lib = ctypes.CDLL('libnetfilter_queue.so.1')
+for name in ('nfq_open', 'nfq_create_queue', 'nfq_get_msg_packet_hdr'): getattr(lib, name).restype = ctypes.c_void_p
+CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+def decide(queue, message, data, _):
+    head = ctypes.string_at(lib.nfq_get_msg_packet_hdr(ctypes.c_void_p(data)), 7)
+    payload = ctypes.c_void_p()
+    size = lib.nfq_get_payload(ctypes.c_void_p(data), ctypes.byref(payload))
+    last = ctypes.string_at(payload.value, size)[-1:]
+    return lib.nfq_set_verdict2(ctypes.c_void_p(queue), struct.unpack('!I', head[:4])[0], 0 if last == b'o' else 1, 7, 0, None)
+callback = CALL(decide)
+library = ctypes.c_void_p(lib.nfq_open())
+queue = ctypes.c_void_p(lib.nfq_create_queue(library, 5, callback, None))
+lib.nfq_set_mode(queue, 2, 65535)
+fd = lib.nfq_fd(library)
+while True:
+    message = os.read(fd, 70000)
+    lib.nfq_handle_packet(library, message, len(message))
+`;
+
+function unavailable(): string | null {
+  if (spawnSync('cc', ['--version']).error !== undefined) return 'no C compiler';
+  const python = spawnSync('python3', ['-c', "import ctypes; ctypes.CDLL('libnetfilter_queue.so.1')"]);
+  return python.status === 0 ? null : 'no Python, or no libnetfilter_queue';
+}
+
+const reason = unavailable();
+if (reason !== null) console.warn(`SKIPPED: programs of libnetfilter_queue: ${reason}`);
+
+function traced(program: string, packets: readonly string[], ...options: string[]) {
+  const handler = `${process.execPath} ${ROOT}/bin/iptsim.js queue run -- ${program}`;
+  const args = ['--dir', folder, 'trace', '--queue', `5=${handler}`, ...options, '--json', '--no-steps', ...packets];
+  const { status, stdout, stderr } = iptsim(args);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '');
+  return { status, stderr, verdicts: lines.map((line) => (JSON.parse(line) as { verdict: string }).verdict) };
+}
+
+describe.skipIf(reason !== null)('programs of libnetfilter_queue', () => {
+  test('in Python', () => {
+    const file = path.join(folder, 'filter.py');
+    writeFileSync(file, PYTHON);
+    const { status, stderr, verdicts } = traced(`python3 ${file}`, [PACKET, PACKET.replace('hello', 'help')]);
+    expect(status, stderr).toBe(0);
+    expect(verdicts).toEqual(['dropped', 'forwarded']);
+  });
+
+  test.each([
+    ['sh -c "exit 3"', 'sh ended (status 3)'],
+    ['no-such-program', 'no-such-program cannot be started'],
+  ])('%s: the trace ends and says why', (program, message) => {
+    const { status, stderr } = traced(program, [PACKET]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('packet 1 (id 1)');
+  });
+
+  test('one that never listens runs into the time limit', () => {
+    const { status, stderr } = traced('sleep 60', [PACKET], '--queue-timeout', '0.7');
+    expect(status).toBe(1);
+    expect(stderr).toContain('packet 1 (id 1): no answer within 0.7 s (--queue-timeout)');
+  });
+});
