@@ -33,6 +33,13 @@ export const ROUTER_ADDRESSES = {
   v6: ['2001:db8:0:0:0:0:0:1', '2001:db8:1:0:0:0:0:1', '2001:db8:2:0:0:0:0:1'],
 };
 
+/** Destinations to which routes lead nowhere, in the order of `REFUSALS`. */
+export const NOWHERE = {
+  v4: ['198.18.0.1', '198.18.0.2', '198.18.0.3'],
+  v6: ['2001:db8:dead:0:0:0:0:1', '2001:db8:dead:0:0:0:0:2', '2001:db8:dead:0:0:0:0:3'],
+};
+const REFUSALS = ['blackhole', 'unreachable', 'prohibit'];
+
 function shortV6(address: string): string {
   return address.replace(/(:0)+(?=:)/, ':');
 }
@@ -62,6 +69,7 @@ export function router(random: Random): HostDescription {
     for (const step of ['76', 'ec', '162']) neighbours[`2001:db8:1:0:${step}::${last}`] = '02:00:00:00:05:01';
   }
   const small = random.chance(0.15);
+  const marked = random.chance(0.4);
   return {
     interfaces: {
       eth0: {
@@ -72,7 +80,14 @@ export function router(random: Random): HostDescription {
       eth1: { mac: '02:00:00:00:00:02', addresses: ['10.0.0.1/24', '2001:db8:1::1/64'], mtu: 1500 },
       eth2: { mac: '02:00:00:00:00:03', addresses: ['10.0.2.1/24', '2001:db8:2::1/64'], mtu: 1500 },
     },
-    routes: ['default via 192.0.2.254 dev eth0', 'default via 2001:db8::fe dev eth0'],
+    routes: [
+      'default via 192.0.2.254 dev eth0',
+      'default via 2001:db8::fe dev eth0',
+      ...NOWHERE.v4.map((address, i) => `${REFUSALS[i]} ${address}/32`),
+      ...NOWHERE.v6.map((address, i) => `${REFUSALS[i]} ${shortV6(address)}/128`),
+      ...(marked ? ['default via 10.0.2.20 dev eth2 table 100', 'default via 2001:db8:2::20 dev eth2 table 100'] : []),
+    ],
+    ...(marked ? { rules: [`fwmark 0x1${random.chance(0.5) ? '/0x1' : ''} lookup 100 pref 1000`] } : {}),
     neighbours,
     sysctl: { ...COMMON_SYSCTL, ...(random.chance(0.1) ? { 'net.ipv4.conf.all.rp_filter': random.int(1, 2) } : {}) },
   };

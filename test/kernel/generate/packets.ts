@@ -1,7 +1,7 @@
 import { icmp, ip, type TcpFields, tcp, udp, words16 } from '../frames.ts';
 import type { Random } from '../random.ts';
 import type { PlannedPacket } from '../scenario.ts';
-import { BRIDGE_MACHINES, PLACES, ROUTER_ADDRESSES } from './hosts.ts';
+import { BRIDGE_MACHINES, NOWHERE, PLACES, ROUTER_ADDRESSES } from './hosts.ts';
 
 export type Family = 4 | 6;
 
@@ -41,6 +41,16 @@ export function ends(random: Random, family: Family, bridged: boolean): { from: 
   const dev = random.pick(devs);
   const own = family === 4 ? ROUTER_ADDRESSES.v4 : ROUTER_ADDRESSES.v6;
   const kind = random.next();
+  if (kind > 0.97) {
+    const to = random.pick(family === 4 ? NOWHERE.v4 : NOWHERE.v6);
+    return { from: { dev, address: random.pick(places(family, dev)), sourceMac: '02:00:00:00:ff:10' }, to };
+  }
+  if (kind < 0.02) {
+    const address = family === 4 ? '192.0.2.1' : own[0]!;
+    const to =
+      family === 4 ? random.pick(['192.0.2.255', '255.255.255.255', '224.0.0.1', '224.0.0.251']) : 'ff02:0:0:0:0:0:0:1';
+    return { from: { dev: 'local', address }, to };
+  }
   if (kind < 0.12) return { from: { dev: 'local', address: random.pick(own) }, to: random.pick(places(family, dev)) };
   const from = { dev, address: random.pick(places(family, dev)), sourceMac: `02:00:00:00:ff:1${random.int(0, 3)}` };
   if (kind < 0.3) return { from, to: random.pick(own) };
