@@ -1,8 +1,9 @@
 import { Direction, Status } from '../../conntrack/connection.ts';
 import type { Entry } from '../../conntrack/entry.ts';
 import { Field } from '../../conntrack/table.ts';
+import type { Family } from '../../packet/family.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import { covers, type NatOption, type Request } from './request.ts';
+import type { AddressOption, NatOption, Request } from './request.ts';
 
 /** Whether the entry is one that the options of `-L`, `-D`, `-U` or `-E` ask for. */
 export function selects(request: Request, entry: Entry): boolean {
@@ -92,5 +93,26 @@ function selectsProtocolValues({ values }: Request, entry: Entry): boolean {
   };
   // Keys of GRE are read, but not compared.
   for (const [name, value] of values) if (name in actual && actual[name] !== value) return false;
+  return true;
+}
+
+/** Whether `-s 1.2.3.0 --mask-src ...` or CIDR notation covers an address. */
+function covers(
+  option: AddressOption,
+  mask: AddressOption | undefined,
+  family: Family,
+  words: ArrayLike<number>,
+): boolean {
+  const bits = option.prefix ?? (family === 4 ? 32 : 128);
+  for (let i = 0; i < (family === 4 ? 1 : 4); i++) {
+    const left = Math.min(32, Math.max(0, bits - 32 * i));
+    const own =
+      mask === undefined || option.prefix !== null
+        ? left === 0
+          ? 0
+          : (0xffffffff << (32 - left)) >>> 0
+        : mask.address[i]!;
+    if (((words[i]! ^ option.address[i]!) & own) !== 0) return false;
+  }
   return true;
 }
