@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type Conversation, playConversation, type Question } from '../../network/converse.ts';
-import type { ExpectedConversation } from '../../network/description.ts';
+import { type ExpectedConversation, NetworkError } from '../../network/description.ts';
 import { checkExpectation, judgeConversation } from '../../network/expectations.ts';
 import type { Network } from '../../network/network.ts';
 import { conversationObject } from '../../network/report-json.ts';
@@ -85,9 +85,9 @@ export const net: CliCommand = async (_name, args, io) => {
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof NetworkFileError)) throw error;
+    if (!(error instanceof NetworkFileError) && !(error instanceof QuestionError)) throw error;
     io.err(`iptsim net: ${error.message}\n`);
-    return 1;
+    return error instanceof QuestionError ? 2 : 1;
   }
 };
 
@@ -96,7 +96,12 @@ function trace(name: string, flags: TraceFlags, io: Io): void {
   const network = startNetwork(file, planWithGroups(file, name), io, flags.seed);
   const close = flags.writePcap === undefined ? () => {} : captureLinks(network, flags.writePcap);
   const family = flags.ipv6 ? 6 : null;
-  const conversation = ask(network, file, { from: flags.from, to: flags.to, protocol: flags.protocol ?? null, family });
+  const conversation = ask(
+    network,
+    file,
+    { from: flags.from, to: flags.to, protocol: flags.protocol ?? null, family },
+    null,
+  );
   close();
   if (flags.json) io.out(`${JSON.stringify(conversationObject(conversation))}\n`);
   else {
@@ -107,8 +112,24 @@ function trace(name: string, flags: TraceFlags, io: Io): void {
   }
 }
 
-function ask(network: Network, file: NetworkFile, question: Question): Conversation {
-  return located(file, () => playConversation(network, question));
+/** Words on the command line that name nothing in the network. */
+class QuestionError extends Error {}
+
+/** Plays a conversation; what cannot be asked is the fault of the entry at `path`, or without one of the command line. */
+function ask(
+  network: Network,
+  file: NetworkFile,
+  question: Question,
+  path: readonly (string | number)[] | null,
+): Conversation {
+  try {
+    return playConversation(network, question);
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error;
+    if (error.path.length > 0) throw file.located(error);
+    if (path === null) throw new QuestionError(error.message);
+    throw file.located(new NetworkError(path, error.message));
+  }
 }
 
 /** Every conversation meets the network as it is switched on: they do not depend on each other. */
@@ -122,7 +143,10 @@ function check(name: string, seed: number, io: Io): number {
     located(file, () => checkExpectation(each, index));
     const network = startNetwork(file, plan, io, seed);
     const protocol = each.protocol ?? null;
-    const conversation = ask(network, file, { from: each.from, to: each.to, protocol, family: null });
+    const conversation = ask(network, file, { from: each.from, to: each.to, protocol, family: null }, [
+      'conversations',
+      index,
+    ]);
     const wrong = judgeConversation(each, conversation);
     if (wrong.length === 0) return;
     failed++;
