@@ -61,6 +61,8 @@ export class QueueProgram {
   #current: { packet: HandlerPacket; link: Link; resolve(answer: HandlerAnswer): void } | null = null;
   #reject: ((error: Error) => void) | null = null;
   #ended: string | null = null;
+  /** The program is no more, or never was. */
+  #isGone = false;
   #ready: () => void = () => {};
   /** Resolves when the program waits for the first time: it has set up its queues. */
   readonly #isReady: Promise<void>;
@@ -79,6 +81,11 @@ export class QueueProgram {
       stdio: ['ignore', 2, 'inherit'],
       env: { ...process.env, LD_PRELOAD: preload, IPTSIM_NFQUEUE: path.join(folder, 'nfqueue') },
     });
+    for (const event of ['error', 'exit']) {
+      this.#child.on(event, () => {
+        this.#isGone = true;
+      });
+    }
     this.#child.on('error', (error) => this.#end(`${command[0]} cannot be started: ${error.message}`));
     this.#child.on('exit', (status, signal) =>
       this.#end(`${command[0]} ended (${signal === null ? `status ${status}` : `signal ${signal}`})`),
@@ -106,9 +113,14 @@ export class QueueProgram {
     });
   }
 
+  /** Nobody waits for its decision any more. */
+  abandon(): void {
+    this.#end('the trace ended before the program had decided');
+  }
+
   /** Ends the program as Ctrl-C would; one that does not follow is killed. */
   async close(): Promise<void> {
-    if (this.#ended === null) {
+    if (!this.#isGone) {
       const exited = new Promise((resolve) => this.#child.once('exit', resolve));
       this.#child.kill('SIGINT');
       const timer = setTimeout(() => this.#child.kill('SIGKILL'), 1000);
