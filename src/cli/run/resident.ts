@@ -82,7 +82,11 @@ class Calls {
   }
 
   answer(request: CallRequest, stdin: string | null): Promise<Buffer> {
-    const answer = this.last.then(() => this.run(request, stdin));
+    const answer = this.last.then(() =>
+      this.run(request, stdin).catch((error: unknown) =>
+        Buffer.concat([frame('E', `iptsim run: ${(error as Error).message}\n`), frame('X', '\x01')]),
+      ),
+    );
     this.last = answer;
     return answer;
   }
