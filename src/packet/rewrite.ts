@@ -255,9 +255,14 @@ function rewriteTransport(
     case Protocol.gre:
       if (length < 4) return false;
       // Only PPTP's GRE (version 1) has a call id, and only the destination's is in the packet.
-      if (end === 'destination' && port >= 0 && (bytes[transport + 1]! & 7) === 1) {
-        if (length < 8) return false;
-        writeUint16(bytes, transport + 6, port);
+      if (end === 'destination') {
+        const version = bytes[transport + 1]! & 7;
+        // Versions that nobody knows are not translated, and so dropped (gre_manip_pkt).
+        if (version > 1) return false;
+        if (version === 1 && port >= 0) {
+          if (length < 8) return false;
+          writeUint16(bytes, transport + 6, port);
+        }
       }
       return true;
     default:
