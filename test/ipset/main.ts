@@ -86,13 +86,14 @@ class Simulated {
     return { status, out, err };
   }
 
-  reload(): void {
+  /** Writes and reads the sets; null, or what the text then is where it changes. */
+  reload(): string | null {
     const text = saveSets(this.kernel, names);
     const places = placesOf(this.kernel) ?? {};
     this.kernel = this.fresh();
     loadSets(this.kernel, text, names, places);
     const again = saveSets(this.kernel, names);
-    if (again !== text) throw new Error(`reading changes the sets:\n${text}\n${again}`);
+    return again === text ? null : again;
   }
 }
 
@@ -153,6 +154,15 @@ function availableTypes(namespace: string): Set<string> {
   return available;
 }
 
+/** Whether the real ipset makes other sets of its own text. */
+function changesWhenRestored(namespace: string): boolean {
+  const own = real(namespace, { args: ['save'] });
+  real(namespace, { args: ['flush'] });
+  real(namespace, { args: ['destroy'] });
+  const restored = real(namespace, { args: ['restore'], stdin: own.out });
+  return restored.status !== 0 || normalize(real(namespace, { args: ['save'] }).out, true) !== normalize(own.out, true);
+}
+
 /** Plays one sequence; the index of the first call whose answers differ, or -1. */
 function play(namespace: string, calls: readonly Call[], missing: ReadonlySet<string>): { at: number; report: string } {
   real(namespace, { args: ['flush'] });
@@ -170,7 +180,13 @@ function play(namespace: string, calls: readonly Call[], missing: ReadonlySet<st
       const detail = parts.map((part) => `${part}\n- ${wanted[part]}\n+ ${got[part]}`).join('\n');
       return { at: i, report: `${show([call])}\n${detail}` };
     }
-    if (values.reload) simulated.reload();
+    if (!values.reload) continue;
+    const changed = simulated.reload();
+    // What a range put in unmasked is not what its own text puts in, in the real tool neither.
+    if (changed !== null) {
+      if (changesWhenRestored(namespace)) return { at: -1, report: '' };
+      return { at: i, report: `${show([call])}\nreading changes the sets to\n${changed}` };
+    }
   }
   const text = saveSets(simulated.kernel, names);
   const own = real(namespace, { args: ['save'] });
