@@ -18,7 +18,7 @@ export function textReport(results: readonly CaseResult[], palette: Palette, ver
     const about = holds
       ? ways
       : ways.filter((_, index) => failures.some(({ packet }) => packet === observed[index]!.n));
-    for (const way of about)
+    for (const way of about.filter((text) => text !== ''))
       lines.push(
         ...way
           .trimEnd()
