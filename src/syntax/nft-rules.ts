@@ -41,15 +41,20 @@ function merge(into: MatchUse, from: MatchUse): MatchUse {
   return { name: into.name, data: merged };
 }
 
-/** An inverted range that begins at port 0 is read back as the ports above it. */
+/** Inverted ranges as they are read back: one that begins at port 0 is the ports above it, one of all ports nothing. */
 function readBack(match: MatchUse): MatchUse {
   const data = match.data as PortMatch;
   const above = ([low, high]: PortMatch['sourcePorts'], invert: boolean): boolean =>
     invert && low === 0 && high > 0 && high < 0xffff;
   const source = above(data.sourcePorts, data.invertSource);
   const destination = above(data.destinationPorts, data.invertDestination);
-  if (!source && !destination) return match;
+  // Of a test for all ports nothing is left, inverted or not.
+  const noSource = data.invertSource && isAnyPort(data.sourcePorts);
+  const noDestination = data.invertDestination && isAnyPort(data.destinationPorts);
+  if (!source && !destination && !noSource && !noDestination) return match;
   const changed = { ...data };
+  if (noSource) changed.invertSource = false;
+  if (noDestination) changed.invertDestination = false;
   if (source) Object.assign(changed, { sourcePorts: [data.sourcePorts[1] + 1, 0xffff], invertSource: false });
   if (destination) {
     Object.assign(changed, { destinationPorts: [data.destinationPorts[1] + 1, 0xffff], invertDestination: false });

@@ -1,6 +1,7 @@
 import type { NameServices, PrintContext, Variant } from '../extensions/contract.ts';
 import type { UdpMatch } from '../extensions/matches/udp.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
+import { savedEwma } from '../extensions/targets/RATEEST.ts';
 import type { Family } from '../packet/family.ts';
 import { ANY_ADDRESS, formatAddress, formatIpv4, prefixLength, sameAddress } from '../ruleset/addresses.ts';
 import type { AddressMatch, InterfaceMatch, RuleSpec } from '../ruleset/rule.ts';
@@ -79,12 +80,13 @@ export function storeRuleSpec(rule: RuleSpec, settings: RuleTextSettings): strin
 }
 
 const ONLY_STORED =
-  / -[io] ["+]|port 0:65535|0:4294967295|-type \d+\/\d+:| --(?:monthdays 0|weekdays 8|datestop 1970-01-01T00:00:00)|--(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types|label|rateest-name) "|-pfx ::\/0|nodemask =/;
+  / -[io] ["+]|port 0:65535|0:4294967295|-type \d+\/\d+:| --(?:monthdays 0|weekdays 8|datestop 1970-01-01T00:00:00)|--(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types|label|rateest-name) "|-pfx ::\/0|nodemask =|ewmalog =|--to-source \S+\/1/;
 
 /** The save text of a rule that is kept as `text`. */
 export function printedText(text: string, variant: Variant): string {
   if (!ONLY_STORED.test(text)) return text;
-  return text
+  return savedEwma(text)
+    .replace(/( --to-source \S+\/)1(?= |$)/, (_, head) => `${head}0`)
     .replace(/ -m (?:tcp|udp)(?= )(?:(?! -[mj] ).)*/g, (part) => part.replace(/ ! --[sd]port 0:65535/g, ''))
     .replace(/(?: !)? --(?:espspi|ahspi|ipcompspi|fragid|rt-segsleft) 0:4294967295/g, '')
     .replace(/( --icmp(?:v6)?-type \d+\/\d+):\d+/g, '$1')

@@ -9,6 +9,7 @@ import { KNOWN } from './known.ts';
 import { type Answer, RealTools, SETS, Simulated } from './players.ts';
 import { type Call, commandScenario, restoreScenario, type Scenario, sequenceScenario } from './scenario.ts';
 import { shorten } from './shorten.ts';
+import { recordVectors, writeVectors } from './vectors.ts';
 
 const HELP = `Makes up rule specifications from the options that the extensions declare, gives them to the real iptables tools (in a
 network namespace of their own) and to iptsim, and compares stdout, stderr and exit status, byte for byte.
@@ -17,7 +18,8 @@ network namespace of their own) and to iptsim, and compares stdout, stderr and e
 
 --count: scenarios for each variant; one of ten is a whole restore file, one of ten commands of all kinds, the others one rule appended, listed in all ways, checked,
 inserted or replaced, and deleted. --all: show differences of the same kind again. Differences that stay are listed with their
-reasons in test/tools/known.ts. Exit status: 0 all equal, 1 differences, 3 could not run.
+reasons in test/tools/known.ts. --vectors: writes the real tools' answers to some rules of each extension into src/extensions/*/vectors
+instead, which the tests read. Exit status: 0 all equal, 1 differences, 3 could not run.
 `;
 
 const { values } = parseArgs({
@@ -29,6 +31,9 @@ const { values } = parseArgs({
     extension: { type: 'string' },
     show: { type: 'string', default: '40' },
     all: { type: 'boolean', default: false },
+    vectors: { type: 'boolean', default: false },
+    record: { type: 'string' },
+    'write-vectors': { type: 'string', multiple: true },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -117,6 +122,10 @@ function main(variant: Variant): number {
     const real = new RealTools(directory, variant);
     const own = new Simulated(directory, variant);
     if (variant === 'legacy') real.prepare();
+    if (values.record !== undefined) {
+      recordVectors(real, values.record);
+      return 0;
+    }
     const count = Number(values.count);
     const family = values.family === undefined ? null : values.family === '6' ? 6 : 4;
     const totals = { passed: 0, failed: 0, rules: 0 };
@@ -164,7 +173,10 @@ function main(variant: Variant): number {
 }
 
 if (values.help) process.stdout.write(HELP);
-else if (values.variant !== 'nft' && values.variant !== 'legacy') {
+else if (values['write-vectors'] !== undefined) {
+  const [legacy = '', nft = '', into = ''] = values['write-vectors'];
+  process.stdout.write(`${writeVectors({ legacy, nft }, into)} vectors\n`);
+} else if (values.variant !== 'nft' && values.variant !== 'legacy') {
   process.stderr.write(`--variant is legacy or nft, not ${values.variant}\n`);
   process.exitCode = 2;
 } else process.exitCode = main(values.variant);

@@ -24,6 +24,8 @@ try {
   const given = process.argv.slice(2);
   const alone = given.includes('--help') || given.includes('-h');
   const one = alone || given.some((word) => /^--variant/.test(word));
+  const vectors = given.includes('--vectors');
+  const recorded = (variant) => path.join(directory, `${variant}.json`);
   process.exitCode = 0;
   // Each variant has a namespace of its own: nft warns of legacy's tables.
   for (const more of one
@@ -33,6 +35,7 @@ try {
         ['--variant', 'nft'],
       ]) {
     const args = [process.execPath, '--enable-source-maps', outfile, ...given, ...more];
+    if (vectors) args.push('--record', recorded(more[1]));
     const command = alone ? args : ['unshare', '--net', ...args];
     const done = spawnSync(command[0], command.slice(1), { stdio: 'inherit' });
     if (done.error !== undefined || (done.status === 1 && process.getuid?.() !== 0)) {
@@ -43,6 +46,11 @@ try {
       break;
     }
     process.exitCode = Math.max(process.exitCode, done.status ?? 1);
+  }
+  if (vectors && process.exitCode === 0) {
+    const files = [recorded('legacy'), recorded('nft'), path.join(here, '../../src/extensions')];
+    const args = files.flatMap((file) => ['--write-vectors', file]);
+    process.exitCode = spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit' }).status ?? 1;
   }
 } finally {
   rmSync(directory, { recursive: true, force: true });

@@ -12,6 +12,8 @@ interface RateestTarget {
   /** -2 (250 ms) to 3 (8 s). */
   intervalLog: number;
   ewmaLog: number;
+  /** The second logarithm as it was kept, in place of a time. */
+  keptLog?: number;
 }
 
 const HELP = `RATEEST target options:
@@ -60,6 +62,17 @@ function texts({ intervalLog, ewmaLog }: RateestTarget, name: string, prefix: st
   return ` ${prefix}name${name} ${prefix}interval${timeText(interval)} ${prefix}ewmalog${timeText(ewma)}`;
 }
 
+/** The save text of what is kept of a rule: a kept logarithm becomes a time again. */
+export function savedEwma(text: string): string {
+  return text.replace(
+    /( --rateest-interval (\S+) --rateest-ewmalog )=(\d+)/,
+    (_, head: string, interval: string, log) => {
+      const ewma = ((readTime(interval) ?? 0) * 2 ** Number(log)) % 2 ** 32;
+      return head + timeText(ewma).slice(1);
+    },
+  );
+}
+
 export const RATEEST = defineTarget<RateestTarget>({
   name: 'RATEEST',
   families: [4, 6],
@@ -74,6 +87,10 @@ export const RATEEST = defineTarget<RateestTarget>({
       data.name = text.slice(0, LONGEST_NAME);
       return;
     }
+    if (/^=\d+$/.test(text)) {
+      data.keptLog = Number(text.slice(1));
+      return;
+    }
     const time = readTime(text);
     const what = name === 'rateest-interval' ? 'interval' : 'ewma';
     if (time === null) throw new UsageError(`RATEEST: bad ${what === 'ewma' ? 'ewmalog' : what} value "${text}"`);
@@ -84,13 +101,22 @@ export const RATEEST = defineTarget<RateestTarget>({
     while (log <= 5 && data.interval > 2 ** log * (SECOND / 4)) log++;
     if (log > 5) throw new UsageError('RATEEST: interval value is too large');
     data.intervalLog = log - 2;
+    if (data.keptLog !== undefined) {
+      data.ewmaLog = data.keptLog;
+      return;
+    }
     let ewmaLog = 1;
     while (ewmaLog < 32 && data.interval / -Math.log(1 - 1 / 2 ** ewmaLog) <= data.ewma) ewmaLog++;
     data.ewmaLog = ewmaLog - 1;
     if (data.ewmaLog === 0 || data.ewmaLog >= 31) throw new UsageError('RATEEST: ewmalog value is out of range');
   },
   save: (data) => texts(data, ` ${data.name}`, '--rateest-'),
-  store: (data) => texts(data, ` ${storedName(data.name)}`, '--rateest-'),
+  store(data) {
+    const text = texts(data, ` ${storedName(data.name)}`, '--rateest-');
+    // What has lost its upper bits on the way into the text is kept as the logarithm.
+    const wraps = SECOND * 2 ** data.intervalLog * 2 ** data.ewmaLog >= 2 ** 32;
+    return wraps ? text.replace(/\S+$/, `=${data.ewmaLog}`) : text;
+  },
   print: (data) => texts(data, ` ${data.name}`, ''),
   help: () => HELP,
   same: (a, b) => texts(a, a.name, '') === texts(b, b.name, ''),

@@ -35,6 +35,13 @@ export const SNAT = defineTarget<NatTarget>({
     // The structure of this target has no room for a base port, only for the flag.
     if (data.basePort !== null) data.basePort = 0;
   },
+  // Nobody reads a base port of 0 back; it stands for any.
+  store: (data, { family }) =>
+    natTexts(data.basePort === null ? data : { ...data, basePort: 1 }, family, {
+      option: '--to-source ',
+      flags: '--',
+      bare: false,
+    }),
   save: (data, { family }) => natTexts(data, family, { option: '--to-source ', flags: '--', bare: false }),
   print: (data, { family }) => natTexts(data, family, { option: 'to:', flags: '', bare: false }),
   help: () => HELP,

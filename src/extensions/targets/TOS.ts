@@ -20,7 +20,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 /** Mask of a value given by name. */
 const NAMED = 0x3f;
 
-const HELP = `TOS target v1.8.9 options:
+const HELP = `TOS target vlibxtables.so.12 options:
   --set-tos value[/mask]  Set Type of Service/Priority field to value
                           (Zero out bits in mask and XOR value into TOS)
   --set-tos symbol        Set TOS field (IPv4 only) by symbol
