@@ -30,6 +30,11 @@ export function acceptIpv6(kernel: Kernel, packet: Packet): boolean {
 export function routeIpv6(kernel: Kernel, packet: Packet): void {
   const { recorder, host } = kernel;
   if (packet.route !== null) {
+    // What was sent to a group and comes back is asked for it again (ip6_mc_input).
+    if (packet.route.type === 'multicast' && !host.inGroup6(packet.inDevice!, packet.dst)) {
+      recorder.dropped(packet, 'multicast group without member');
+      return;
+    }
     deliverIpv6(kernel, packet);
     return;
   }
