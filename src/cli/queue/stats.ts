@@ -1,3 +1,4 @@
+import Table from 'cli-table3';
 import { Verdict } from '../../datapath/verdicts.ts';
 import type { PacketDescription } from '../../packet/notation/description.ts';
 import { parseLine } from '../../packet/notation/flow.ts';
@@ -74,11 +75,15 @@ const BAR = 40;
 /** The picture of a spread. */
 export function statisticsText({ connections, queues, unqueued }: QueueStatistics): string {
   const most = Math.max(1, ...queues.map((queue) => queue.connections));
-  const lines = ['queue  connections   share'];
+  const table = new Table({
+    head: ['queue', 'connections', 'share', ''],
+    colAligns: ['right', 'right', 'right', 'left'],
+    style: { head: [], border: [], compact: true },
+  });
   for (const { queue, connections: count } of queues) {
     const share = `${((100 * count) / connections).toFixed(2)}%`;
     const bar = '█'.repeat(Math.round((BAR * count) / most));
-    lines.push(`${String(queue).padStart(5)}  ${String(count).padStart(11)}  ${share.padStart(6)}  ${bar}`);
+    table.push([queue, count, share, bar]);
   }
   const queued = connections - unqueued;
   const counts = queues.map((queue) => queue.connections);
@@ -86,6 +91,5 @@ export function statisticsText({ connections, queues, unqueued }: QueueStatistic
     counts.length < 2
       ? ''
       : `; ${(queued / counts.length).toFixed(1)} each if even, from ${Math.min(...counts)} to ${most}`;
-  lines.push(`${connections} connections: ${queued} queued, ${unqueued} not${spread}`);
-  return `${lines.join('\n')}\n`;
+  return `${table.toString()}\n${connections} connections: ${queued} queued, ${unqueued} not${spread}\n`;
 }
