@@ -3,6 +3,7 @@ import type { AddressMatch, RuleSpec } from '../ruleset/rule.ts';
 import type { Observer } from '../trace/steps.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import type { HookState } from './hooks.ts';
+import { packetHas } from './near-miss.ts';
 import { Action, interfaceFits, type TableProgram } from './program.ts';
 import { protocolOf } from './traverse.ts';
 import { Verdict, type VerdictCode } from './verdicts.ts';
@@ -57,7 +58,7 @@ export class ReferenceEvaluator implements TableEvaluator {
         observer?.(
           failed === null
             ? { kind: 'rule', table, chain, rule: number, matched: true }
-            : { kind: 'rule', table, chain, rule: number, matched: false, failed },
+            : { kind: 'rule', table, chain, rule: number, matched: false, failed, has: packetHas(failed, packet, at) },
         );
         if (packet.hotdrop) return end(slot, Verdict.drop);
         if (failed !== null) {

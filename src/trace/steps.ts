@@ -10,8 +10,19 @@ export type Step =
   | { kind: 'received'; packet: PacketPicture; device: string | null }
   | { kind: 'hook'; hook: HookName; family: Family; in: string | null; out: string | null }
   | { kind: 'table'; table: TableName; hook: HookName }
-  /** A rule was tested. `failed` names the first part that did not fit (`-p`, `-s`, `-m NAME`, ...); absent if it matched. */
-  | { kind: 'rule'; table: TableName; chain: string; rule: number; matched: boolean; failed?: string }
+  /**
+   * A rule was tested. `failed` names the first part that did not fit (`-p`, `-s`, `-m NAME`, ...), absent if it matched; `has` what
+   * the packet has there instead, null where it does not tell.
+   */
+  | {
+      kind: 'rule';
+      table: TableName;
+      chain: string;
+      rule: number;
+      matched: boolean;
+      failed?: string;
+      has?: string | null;
+    }
   | { kind: 'jump' | 'goto'; table: TableName; from: string; rule: number; chain: string }
   | { kind: 'return'; table: TableName; chain: string; to: string | null }
   | { kind: 'policy'; table: TableName; chain: string; policy: 'ACCEPT' | 'DROP' }

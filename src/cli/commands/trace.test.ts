@@ -274,7 +274,9 @@ describe('iptsim trace', () => {
     put('host.yaml', HOST);
     put('rules.v4', RULES);
     const { out } = await called(trace, '-v', 'in=eth0 tcp 198.51.100.7:1 > 192.0.2.1:25');
-    expect(out).toContain('INPUT 1  -p tcp -m tcp --dport 22 -j ACCEPT\n          no: ');
+    expect(out).toContain(
+      'INPUT 1  -p tcp -m tcp --dport 22 -j ACCEPT\n          no: -m tcp; the packet has port 1 to port 25, flags S\n',
+    );
     expect(out).toContain('=> REJECTED');
     expect(out.split('\n').every((line) => line.length <= 80)).toBe(true);
     expect(out).not.toContain('\x1b');

@@ -42,6 +42,8 @@ const MANY = 12;
 interface Miss {
   rule: number;
   failed: string;
+  /** What the packet has instead; null if that is not known. */
+  has: string | null;
 }
 
 class PacketReport {
@@ -77,7 +79,7 @@ class PacketReport {
 
   private step(step: Step): void {
     if (step.kind === 'rule' && !step.matched) {
-      this.miss(step.table, step.chain, { rule: step.rule, failed: step.failed ?? '' });
+      this.miss(step.table, step.chain, { rule: step.rule, failed: step.failed ?? '', has: step.has ?? null });
       return;
     }
     this.flushMisses();
@@ -204,10 +206,10 @@ class PacketReport {
         ),
       );
     }
-    for (const { rule, failed } of shown) {
+    for (const { rule, failed, has } of shown) {
       const text = rules.rule(this.family, missed.table, missed.chain, rule);
       this.put(6, palette.dim(`${missed.chain} ${rule}  ${text}`));
-      this.put(10, palette.miss(`no: ${failed}`));
+      this.put(10, palette.miss(`no: ${failed}${has === null ? '' : `; the packet has ${has}`}`));
     }
     this.misses = [];
     this.missed = null;
