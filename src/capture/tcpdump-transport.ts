@@ -1,7 +1,7 @@
 import { parseAddress } from '../packet/address-text.ts';
 import { fromHex } from '../packet/bytes.ts';
 import type { PacketDescription } from '../packet/notation/description.ts';
-import { parseTcpFlags } from '../packet/notation/keys.ts';
+import { parseTcpFlags } from '../packet/notation/tcp-flags.ts';
 import { encodeTcpOption } from '../packet/notation/tcp-options.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { type Heading, readExtensions } from './tcpdump-heading.ts';

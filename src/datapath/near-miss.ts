@@ -1,7 +1,7 @@
 import { formatAddress, formatMac } from '../packet/address-text.ts';
 import { readUint16 } from '../packet/bytes.ts';
-import { formatTcpFlags } from '../packet/notation/keys.ts';
 import { protocolWord } from '../packet/notation/protocols.ts';
+import { formatTcpFlags } from '../packet/notation/tcp-flags.ts';
 import { ConntrackInfo, type Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { tosOf, ttlOf } from '../packet/rewrite.ts';

@@ -1,129 +1,23 @@
-import { parseAddress, parseMac } from '../address-text.ts';
+import { parseAddress } from '../address-text.ts';
 import { fromHex } from '../bytes.ts';
 import { Protocol } from '../protocol.ts';
-import type { ExtensionHeader, PacketDescription, WrongChecksum } from './description.ts';
+import type { ExtensionHeader } from './description.ts';
 import { icmpRestKind } from './icmp-types.ts';
-import { encodeTcpOption } from './tcp-options.ts';
+import {
+  checksumKey,
+  described,
+  flag,
+  hexKey,
+  icmpRest,
+  type Key,
+  macKey,
+  numeric,
+  parseNumber,
+  tcpOption,
+} from './key.ts';
+import { parseTcpFlags } from './tcp-flags.ts';
 import { parseTime } from './time.ts';
 import { textBytes } from './words.ts';
-
-/** One `key=value` of the notation. */
-export interface Key {
-  name: string;
-  aliases?: readonly string[];
-  /** What the value may be, for messages: "a number from 0 to 255". */
-  value: string;
-  /** What it is, for the documentation. */
-  meaning: string;
-  /** Protocols that have such a field; absent: all. */
-  protocols?: readonly number[];
-  family?: 4 | 6;
-  /** Takes in the value; false if it is none. */
-  read(value: string, packet: PacketDescription): boolean;
-}
-
-type NumberField = {
-  [K in keyof PacketDescription]-?: NonNullable<PacketDescription[K]> extends number ? K : never;
-}[keyof PacketDescription];
-
-/** A number in decimal or hexadecimal (0x..), or -1. */
-export function parseNumber(text: string, max: number): number {
-  const value = /^(\d{1,16}|0x[0-9a-f]{1,12})$/i.test(text) ? Number(text) : -1;
-  return value <= max ? value : -1;
-}
-
-function numeric(name: string, field: NumberField, max: number, meaning: string, more: Partial<Key> = {}): Key {
-  return {
-    name,
-    value: `a number from 0 to ${max}`,
-    meaning,
-    read(value, packet) {
-      const number = parseNumber(value, max);
-      if (number < 0) return false;
-      (packet[field] as number) = number;
-      return true;
-    },
-    ...more,
-  };
-}
-
-function flag(name: string, field: 'dontFragment' | 'moreFragments', meaning: string): Key {
-  return {
-    name,
-    value: '1 or 0',
-    meaning,
-    read(value, packet) {
-      if (!/^(0|1|yes|no)$/.test(value)) return false;
-      packet[field] = value === '1' || value === 'yes';
-      return true;
-    },
-  };
-}
-
-function checksumKey(name: string, field: 'checksum' | 'ipChecksum', meaning: string, more: Partial<Key> = {}): Key {
-  return {
-    name,
-    value: '"bad" or a number like 0x1234',
-    meaning,
-    ...more,
-    read(value, packet) {
-      const number = parseNumber(value, 0xffffffff);
-      if (value === 'ok') return true;
-      if (number < 0 && value !== 'bad') return false;
-      packet[field] = (number < 0 ? 'bad' : number) satisfies WrongChecksum;
-      return true;
-    },
-  };
-}
-
-function hexKey(
-  name: string,
-  field: 'payload' | 'ipOptions' | 'tcpOptions',
-  meaning: string,
-  more: Partial<Key> = {},
-): Key {
-  return {
-    name,
-    value: 'bytes in hexadecimal like 0a1b2c',
-    meaning,
-    ...more,
-    read(value, packet) {
-      const bytes = fromHex(value.replace(/^0x/i, ''));
-      if (bytes === null) return false;
-      packet[field] = bytes;
-      return true;
-    },
-  };
-}
-
-function described(name: string, meaning: string, more: Partial<Key> = {}): Key {
-  return {
-    name,
-    value: 'a word',
-    meaning,
-    ...more,
-    read(value, packet) {
-      if (value === '') return false;
-      packet.described = { ...packet.described, [name]: value };
-      return true;
-    },
-  };
-}
-
-function tcpOption(name: string, value: string, meaning: string): Key {
-  return {
-    name,
-    value,
-    meaning,
-    protocols: TCP,
-    read(text, packet) {
-      const bytes = encodeTcpOption(name, text);
-      if (bytes === null) return false;
-      packet.tcpOptions = Uint8Array.from([...(packet.tcpOptions ?? []), ...bytes]);
-      return true;
-    },
-  };
-}
 
 /** Names of DSCP code points (IANA registry; RFC 2474, 2597, 3246, 5865, 8622). */
 const DSCP: Readonly<Record<string, number>> = { be: 0, ef: 46, va: 44, 'voice-admit': 44, le: 1 };
@@ -173,25 +67,9 @@ function defaultExtension(kind: number): Uint8Array {
   // Routing type 4 (segment routing) with nothing left to visit, or PadN.
   return kind === Protocol.routing ? Uint8Array.from([0, 4, 0, 0, 0, 0, 0]) : Uint8Array.from([0, 1, 4, 0, 0, 0, 0]);
 }
-
 const TCP = [Protocol.tcp];
 const ICMP: readonly number[] = [Protocol.icmp, Protocol.icmpv6];
 const WITH_PORTS: readonly number[] = [Protocol.tcp, Protocol.udp, Protocol.udplite, Protocol.sctp, Protocol.dccp];
-
-function icmpRest(name: string, meaning: string, put: (value: number, packet: PacketDescription) => number): Key {
-  return {
-    name,
-    value: 'a number',
-    meaning,
-    protocols: ICMP,
-    read(value, packet) {
-      const number = parseNumber(value, 0xffffffff);
-      if (number < 0) return false;
-      packet.icmpRest = put(number, packet) >>> 0;
-      return true;
-    },
-  };
-}
 
 /** All keys, in the order in which the documentation and the printer have them. */
 export const KEYS: readonly Key[] = [
@@ -433,59 +311,3 @@ export const KEYS: readonly Key[] = [
   described('vportctl', 'Port of its controlling connection.'),
   described('vmethod', 'How it forwards: GATE, IPIP or MASQ (MASQ).'),
 ];
-
-function macKey(name: string, field: 'sourceMac' | 'destinationMac', meaning: string): Key {
-  return {
-    name,
-    value: 'a MAC address like 02:00:00:00:00:01',
-    meaning,
-    read(value, packet) {
-      const mac = parseMac(value);
-      if (mac !== null) packet[field] = mac;
-      return mac !== null;
-    },
-  };
-}
-
-const FLAG_LETTERS: Readonly<Record<string, number>> = {
-  F: 1,
-  S: 2,
-  R: 4,
-  P: 8,
-  A: 16,
-  '.': 16,
-  U: 32,
-  E: 64,
-  C: 128,
-  W: 128,
-};
-const FLAG_NAMES: Readonly<Record<string, number>> = {
-  FIN: 1,
-  SYN: 2,
-  RST: 4,
-  PSH: 8,
-  ACK: 16,
-  URG: 32,
-  ECE: 64,
-  CWR: 128,
-  NONE: 0,
-  ALL: 63,
-};
-
-/** TCP flags as letters, names with commas, or a number; -1 if it is none. */
-export function parseTcpFlags(text: string): number {
-  if (/^[FSRPA.UECW]+$/.test(text)) return [...text].reduce((flags, letter) => flags | FLAG_LETTERS[letter]!, 0);
-  let flags = 0;
-  for (const name of text.toUpperCase().split(/[,+|]/)) {
-    if (!Object.hasOwn(FLAG_NAMES, name)) return parseNumber(text, 255);
-    flags |= FLAG_NAMES[name]!;
-  }
-  return flags;
-}
-
-/** TCP flags as letters in the order FSRPAUEC; `none` for no flag. */
-export function formatTcpFlags(flags: number): string {
-  let text = '';
-  for (const letter of 'FSRPAUEC') if (flags & FLAG_LETTERS[letter]!) text += letter;
-  return text === '' ? 'none' : text;
-}

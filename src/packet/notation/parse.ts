@@ -5,8 +5,10 @@ import { Protocol } from '../protocol.ts';
 import type { PacketDescription } from './description.ts';
 import { NotationError, nearest } from './error.ts';
 import { icmpByName, icmpNames } from './icmp-types.ts';
-import { KEYS, type Key, parseNumber, parseTcpFlags } from './keys.ts';
+import { type Key, parseNumber } from './key.ts';
+import { KEYS } from './keys.ts';
 import { protocolNumber, protocolWord, protocolWords } from './protocols.ts';
+import { parseTcpFlags } from './tcp-flags.ts';
 import { splitWords, type Word } from './words.ts';
 
 const BY_NAME: ReadonlyMap<string, Key> = new Map(
