@@ -6,21 +6,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundle } from '../run.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const directory = mkdtempSync(path.join(tmpdir(), 'iptsim-tools-'));
 try {
-  const outfile = path.join(directory, 'main.mjs');
-  await build({
-    entryPoints: [path.join(here, 'main.ts')],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    logLevel: 'error',
-    outfile,
-  });
+  const outfile = await bundle('tools', directory);
   const given = process.argv.slice(2);
   const alone = given.includes('--help') || given.includes('-h');
   const one = alone || given.some((word) => /^--variant/.test(word));
