@@ -3,18 +3,9 @@ import { readUint16 } from '../packet/bytes.ts';
 import { protocolWord } from '../packet/notation/protocols.ts';
 import { formatTcpFlags } from '../packet/notation/tcp-flags.ts';
 import { ConntrackInfo, type Packet } from '../packet/packet.ts';
-import { Protocol } from '../packet/protocol.ts';
+import { hasPorts, Protocol } from '../packet/protocol.ts';
 import { tosOf, ttlOf } from '../packet/rewrite.ts';
 import type { HookState } from './hooks.ts';
-
-/** Transport protocols whose headers begin with two ports. */
-const WITH_PORTS: ReadonlySet<number> = new Set([
-  Protocol.tcp,
-  Protocol.udp,
-  Protocol.udplite,
-  Protocol.sctp,
-  Protocol.dccp,
-]);
 
 const STATES: Readonly<Record<ConntrackInfo, string>> = {
   [ConntrackInfo.established]: 'ESTABLISHED',
@@ -92,7 +83,7 @@ function transportText(packet: Packet): string | null {
   if (protocol === Protocol.icmp || protocol === Protocol.icmpv6) {
     return bytes.length < transport + 2 ? null : `type ${bytes[transport]}, code ${bytes[transport + 1]}`;
   }
-  if (!WITH_PORTS.has(protocol) || bytes.length < transport + 4) return null;
+  if (!hasPorts(protocol) || bytes.length < transport + 4) return null;
   const ports = `port ${readUint16(bytes, transport)} to port ${readUint16(bytes, transport + 2)}`;
   if (protocol !== Protocol.tcp || bytes.length < transport + 14) return ports;
   return `${ports}, flags ${formatTcpFlags(bytes[transport + 13]!)}`;

@@ -23,9 +23,9 @@ export function isInput(packet: Packet): boolean {
   return !packet.kernelMade && !packet.isCopy;
 }
 
-/** Gathers what becomes of the current input packet, and tells the observer. */
-export class Recorder {
-  readonly outcome: Outcome = {
+/** What stands before anything has become of a packet. */
+export function noOutcome(): Outcome {
+  return {
     verdict: 'invalid',
     table: null,
     chain: null,
@@ -39,6 +39,11 @@ export class Recorder {
     nflog: [],
     pending: null,
   };
+}
+
+/** Gathers what becomes of the current input packet, and tells the observer. */
+export class Recorder {
+  readonly outcome: Outcome = noOutcome();
   readonly observer: Observer | null;
   readonly collect: boolean;
   /** A packet that waited in a queue and goes on because of the current input: its fate is not the input's. */

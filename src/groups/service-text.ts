@@ -1,5 +1,6 @@
 import { formatAddress } from '../packet/address-text.ts';
 import type { Family } from '../packet/family.ts';
+import { hasPorts } from '../packet/protocol.ts';
 import type { GroupRule, Prefix, Service } from './model.ts';
 
 /** Protocols by the names that iptables-save prints. */
@@ -18,14 +19,13 @@ export const PROTOCOL_NUMBERS: Readonly<Record<string, number>> = {
   udplite: 136,
 };
 const PROTOCOL_NAMES = new Map(Object.entries(PROTOCOL_NUMBERS).map(([name, number]) => [number, name]));
-const WITH_PORTS: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
 
 export function protocolText(protocol: number): string {
   return PROTOCOL_NAMES.get(protocol) ?? String(protocol);
 }
 
 export function takesPorts(protocol: number | null): boolean {
-  return protocol !== null && WITH_PORTS.has(protocol);
+  return protocol !== null && hasPorts(protocol);
 }
 
 /** A port or a range; undefined if it is none. */

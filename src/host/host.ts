@@ -8,7 +8,7 @@ import type { Device } from './device.ts';
 import { makeDevices } from './devices.ts';
 import { emptyInputRoute, type InputHost, noRoute, routeInput4, routeInput6 } from './input-route.ts';
 import { type Flow, type LookupResult, PolicyRules, refusal } from './policy.ts';
-import { Scope, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN } from './route-text.ts';
+import { Scope } from './route-text.ts';
 import { buildTables, type RoutingTables } from './routes.ts';
 import type { Route } from './routing-table.ts';
 import { type PolicyRule, parseRule, tableRule } from './rule-text.ts';
@@ -16,6 +16,7 @@ import { Sockets } from './sockets.ts';
 import { selectSource4 } from './source-address4.ts';
 import { selectSource6 } from './source-address6.ts';
 import { Sysctls } from './sysctl.ts';
+import { TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN } from './tables.ts';
 
 const ZERO: AddressWords = [0, 0, 0, 0];
 const CACHE_LIMIT = 65536;

@@ -8,7 +8,7 @@ import { buildIpv6 } from '../packet/ipv6.ts';
 import { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { createHost } from './host.ts';
-import { tableName } from './route-text.ts';
+import { tableName } from './tables.ts';
 
 /**
  * A machine made with `ip address`, `ip route` and `ip rule` in a network namespace of Linux 6.18, and what `ip route get` said there

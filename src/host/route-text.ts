@@ -1,6 +1,9 @@
 /** `ip route` and its words (ip-route(8)) as data. */
 import { formatAddress, parseAddress4, parseAddress6, prefixMask } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
+import { CommandWords } from './command-words.ts';
+import { parseNumber } from './numbers.ts';
+import { TABLE_LOCAL, TABLE_MAIN } from './tables.ts';
 
 export type RouteType =
   | 'unicast'
@@ -50,10 +53,6 @@ const TYPES: ReadonlySet<string> = new Set<RouteType>([
   'throw',
 ]);
 
-export const TABLE_LOCAL = 255;
-export const TABLE_MAIN = 254;
-export const TABLE_DEFAULT = 253;
-
 /** Words of `ip route` that change nothing a simulation of single packets could see; each has one argument. */
 const WITHOUT_EFFECT = new Set([
   'proto',
@@ -75,28 +74,6 @@ const WITHOUT_EFFECT = new Set([
   'pref',
   'expires',
 ]);
-
-/** A table by name or number; -1 if it is neither. */
-export function parseTable(word: string): number {
-  if (word === 'local') return TABLE_LOCAL;
-  if (word === 'main') return TABLE_MAIN;
-  if (word === 'default') return TABLE_DEFAULT;
-  return parseNumber(word, 1, 0xffffffff);
-}
-
-export function tableName(table: number): string {
-  if (table === TABLE_LOCAL) return 'local';
-  if (table === TABLE_MAIN) return 'main';
-  return table === TABLE_DEFAULT ? 'default' : String(table);
-}
-
-/** A number in C notation within bounds; -1 if it is none. */
-export function parseNumber(word: string, min: number, max: number): number {
-  if (!/^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(word)) return -1;
-  const octal = /^0[0-7]+$/.test(word);
-  const value = octal ? Number.parseInt(word, 8) : Number(word);
-  return value >= min && value <= max ? value : -1;
-}
 
 /** `default`, `all`, `any`, an address or prefix; IPv4 may be abbreviated (`10/8`). Family 0 where the word does not tell it. */
 export function parsePrefix(
@@ -134,13 +111,13 @@ const SCOPES: Readonly<Record<string, number>> = {
 
 /** Reads one route. Throws an Error whose message says what is wrong and what would be right. */
 export function parseRoute(text: string): RouteText {
-  const words = text.trim().split(/\s+/);
+  const words = new CommandWords(text);
   let family: Family | 0 = 0;
-  let at = 0;
-  if (words[at] === 'ip') at++;
-  if (words[at] === '-4' || words[at] === '-6') family = words[at++] === '-4' ? 4 : 6;
-  if (words[at] === 'route') at++;
-  if (words[at] === 'add' || words[at] === 'append') at++;
+  words.skip('ip');
+  const option = words.skip('-4', '-6');
+  if (option !== null) family = option === '-4' ? 4 : 6;
+  words.skip('route');
+  words.skip('add', 'append');
   const route: RouteText = {
     family: 4,
     type: 'unicast',
@@ -164,18 +141,6 @@ export function parseRoute(text: string): RouteText {
       throw new Error(`"${word}" is of the other address family than the rest of the route`);
     family = found;
   };
-  const argument = (): string => {
-    const word = words[++at];
-    if (word === undefined) throw new Error(`"${words[at - 1]}" needs an argument`);
-    return word;
-  };
-  const number = (min: number, max: number): number => {
-    const name = words[at]!;
-    const word = argument();
-    const value = parseNumber(word, min, max);
-    if (value < 0) throw new Error(`"${name} ${word}": a number from ${min} to ${max} is needed`);
-    return value;
-  };
   const address = (word: string): AddressWords => {
     const prefix = parsePrefix(word);
     if (prefix === null || prefix.family === 0 || word.includes('/')) throw new Error(`"${word}" is no address`);
@@ -184,13 +149,13 @@ export function parseRoute(text: string): RouteText {
   };
 
   let destinationSeen = false;
-  for (; at < words.length; at++) {
-    const word = words[at]!;
+  for (; words.word !== undefined; words.at++) {
+    const { word } = words;
     if (word === 'via') {
-      let next = argument();
+      let next = words.argument();
       if (next === 'inet' || next === 'inet6') {
         route.gatewayFamily = next === 'inet' ? 4 : 6;
-        next = argument();
+        next = words.argument();
         const prefix = parsePrefix(next);
         if (prefix === null || prefix.family !== route.gatewayFamily) throw new Error(`"${next}" is no address`);
         route.gateway = prefix.words;
@@ -198,29 +163,18 @@ export function parseRoute(text: string): RouteText {
         route.gateway = address(next);
         route.gatewayFamily = next.includes(':') ? 6 : 4;
       }
-    } else if (word === 'dev' || word === 'oif') route.device = argument();
-    else if (word === 'src') route.source = address(argument());
-    else if (word === 'metric' || word === 'priority' || word === 'preference') route.metric = number(0, 0xffffffff);
-    else if (word === 'table') {
-      const table = parseTable(argument());
-      if (table < 0) throw new Error(`"table ${words[at]}": a number or one of local, main, default is needed`);
-      route.table = table;
-    } else if (word === 'mtu') {
-      if (words[at + 1] === 'lock') at++;
-      route.mtu = number(1, 65535);
-    } else if (word === 'tos' || word === 'dsfield') {
-      const name = argument();
-      const value = /^[0-9a-fA-F]{1,2}$/.test(name) ? Number.parseInt(name, 16) : parseNumber(name, 0, 255);
-      if (value < 0) throw new Error(`"tos ${name}": a number from 0 to 0xff is needed`);
-      route.tos = value;
-    } else if (word === 'realm' || word === 'realms') {
-      const value = argument();
-      const parts = value.split('/').map((part) => parseNumber(part, 0, 0xffff));
-      if (parts.length > 2 || parts.includes(-1))
-        throw new Error(`"${word} ${value}": numbers from 0 to 65535 are needed`);
-      route.realm = parts.length === 2 ? parts[0]! * 0x10000 + parts[1]! : parts[0]!;
-    } else if (word === 'scope') {
-      const name = argument();
+    } else if (word === 'dev' || word === 'oif') route.device = words.argument();
+    else if (word === 'src') route.source = address(words.argument());
+    else if (word === 'metric' || word === 'priority' || word === 'preference')
+      route.metric = words.number(0, 0xffffffff);
+    else if (word === 'table') route.table = words.table();
+    else if (word === 'mtu') {
+      if (words.words[words.at + 1] === 'lock') words.at++;
+      route.mtu = words.number(1, 65535);
+    } else if (word === 'tos' || word === 'dsfield') route.tos = words.tos();
+    else if (word === 'realm' || word === 'realms') route.realm = words.realm();
+    else if (word === 'scope') {
+      const name = words.argument();
       const value = SCOPES[name] ?? parseNumber(name, 0, 255);
       if (value < 0) throw new Error(`"scope ${name}": one of global, site, link, host, nowhere is needed`);
       route.scope = value;
@@ -230,23 +184,23 @@ export function parseRoute(text: string): RouteText {
         `"${word}": routes with several next hops are not simulated (the kernel picks one by a hash seeded at boot); write the one that is wanted`,
       );
     } else if (word === 'encap' || word === 'ttl-propagate') throw new Error(`"${word}": tunnels are not simulated`);
-    else if (word === 'hoplimit') number(0, 255);
+    else if (word === 'hoplimit') words.number(0, 255);
     else if (WITHOUT_EFFECT.has(word)) {
-      argument();
-      if (words[at] === 'lock') argument();
+      words.argument();
+      if (words.word === 'lock') words.argument();
     } else if (TYPES.has(word) && !destinationSeen) route.type = word as RouteType;
     else {
-      if (word === 'to') argument();
-      const prefix = parsePrefix(words[at]!);
+      if (word === 'to') words.argument();
+      const prefix = parsePrefix(words.word!);
       if (prefix === null || destinationSeen) {
         throw new Error(
-          `"${words[at]}" is not understood; a route is written as in "10.0.0.0/8 via 192.0.2.254 dev eth0"`,
+          `"${words.word}" is not understood; a route is written as in "10.0.0.0/8 via 192.0.2.254 dev eth0"`,
         );
       }
-      if (prefix.family !== 0) settle(prefix.family, words[at]!);
+      if (prefix.family !== 0) settle(prefix.family, words.word!);
       if (prefix.hostBits && prefix.family === 4) {
         throw new Error(
-          `"${words[at]}" has bits beyond its length; "${formatAddress(4, prefix.words)}/${prefix.length}" would be right`,
+          `"${words.word}" has bits beyond its length; "${formatAddress(4, prefix.words)}/${prefix.length}" would be right`,
         );
       }
       route.destination = prefix.words;

@@ -5,9 +5,10 @@ import type { AddressWords, Family } from '../packet/family.ts';
 import { HostError } from './description.ts';
 import type { Device, InterfaceAddress } from './device.ts';
 import { isSecondary } from './devices.ts';
-import { parseRoute, type RouteText, type RouteType, Scope, TABLE_LOCAL, TABLE_MAIN, tableName } from './route-text.ts';
+import { parseRoute, type RouteText, type RouteType, Scope } from './route-text.ts';
 import { type Route, RoutingTable } from './routing-table.ts';
 import { selectSource4 } from './source-address4.ts';
+import { TABLE_LOCAL, TABLE_MAIN, tableName } from './tables.ts';
 
 export interface RoutingTables {
   readonly byFamily: Readonly<Record<Family, Map<number, RoutingTable>>>;

@@ -1,7 +1,10 @@
 /** `ip rule` and its words (ip-rule(8)) as data. */
 import type { AddressWords, Family } from '../packet/family.ts';
 import { Protocol } from '../packet/protocol.ts';
-import { parseNumber, parsePrefix, parseTable, TABLE_MAIN } from './route-text.ts';
+import { CommandWords } from './command-words.ts';
+import { parseNumber } from './numbers.ts';
+import { parsePrefix } from './route-text.ts';
+import { TABLE_MAIN } from './tables.ts';
 
 export type RuleAction = 'table' | 'goto' | 'nop' | 'blackhole' | 'unreachable' | 'prohibit';
 
@@ -84,30 +87,18 @@ export function tableRule(table: number, priority: number): PolicyRule {
 
 /** Reads one rule. Throws an Error whose message says what is wrong and what would be right. */
 export function parseRule(text: string): PolicyRule {
-  const words = text.trim().split(/\s+/);
+  const words = new CommandWords(text);
   const rule = tableRule(-1, -1);
   rule.text = text.trim();
-  let at = 0;
-  if (words[at] === 'ip') at++;
-  if (words[at] === '-4' || words[at] === '-6') rule.family = words[at++] === '-4' ? 4 : 6;
-  if (words[at] === 'rule') at++;
-  if (words[at] === 'add') at++;
+  words.skip('ip');
+  const option = words.skip('-4', '-6');
+  if (option !== null) rule.family = option === '-4' ? 4 : 6;
+  words.skip('rule');
+  words.skip('add');
 
-  const argument = (): string => {
-    const word = words[++at];
-    if (word === undefined) throw new Error(`"${words[at - 1]}" needs an argument`);
-    return word;
-  };
-  const number = (min: number, max: number): number => {
-    const name = words[at]!;
-    const word = argument();
-    const value = parseNumber(word, min, max);
-    if (value < 0) throw new Error(`"${name} ${word}": a number from ${min} to ${max} is needed`);
-    return value;
-  };
   const range = (max: number): [number, number] => {
-    const name = words[at]!;
-    const word = argument();
+    const name = words.word!;
+    const word = words.argument();
     const parts = word.split('-').map((part) => parseNumber(part, 0, max));
     const low = parts[0]!;
     const high = parts[1] ?? low;
@@ -117,7 +108,7 @@ export function parseRule(text: string): PolicyRule {
     return [low, high];
   };
   const prefix = (): { words: AddressWords; length: number } => {
-    const word = argument();
+    const word = words.argument();
     const found = parsePrefix(word);
     if (found === null) throw new Error(`"${word}" is no address or prefix`);
     if (found.family !== 0) {
@@ -128,8 +119,8 @@ export function parseRule(text: string): PolicyRule {
     return found;
   };
 
-  for (; at < words.length; at++) {
-    const word = words[at]!;
+  for (; words.word !== undefined; words.at++) {
+    const { word } = words;
     switch (word) {
       case 'not':
         rule.invert = true;
@@ -150,21 +141,17 @@ export function parseRule(text: string): PolicyRule {
       case 'pref':
       case 'priority':
       case 'order':
-        rule.priority = number(0, 0xffffffff);
+        rule.priority = words.number(0, 0xffffffff);
         break;
       case 'tos':
-      case 'dsfield': {
-        const name = argument();
-        const value = /^[0-9a-fA-F]{1,2}$/.test(name) ? Number.parseInt(name, 16) : parseNumber(name, 0, 255);
-        if (value < 0) throw new Error(`"${word} ${name}": a number from 0 to 0xff is needed`);
-        rule.tos = value;
+      case 'dsfield':
+        rule.tos = words.tos();
         break;
-      }
       case 'dscp':
-        rule.dscp = number(0, 63);
+        rule.dscp = words.number(0, 63);
         break;
       case 'fwmark': {
-        const value = argument();
+        const value = words.argument();
         const parts = value.split('/').map((part) => parseNumber(part, 0, 0xffffffff));
         if (parts.length > 2 || parts.includes(-1))
           throw new Error(`"fwmark ${value}": MARK or MARK/MASK is needed, such as 0x1/0xff`);
@@ -174,16 +161,16 @@ export function parseRule(text: string): PolicyRule {
       }
       case 'iif':
       case 'dev':
-        rule.iif = argument();
+        rule.iif = words.argument();
         break;
       case 'oif':
-        rule.oif = argument();
+        rule.oif = words.argument();
         break;
       case 'uidrange':
         rule.uids = range(0xffffffff);
         break;
       case 'ipproto': {
-        const name = argument();
+        const name = words.argument();
         const value = PROTOCOL_NAMES[name] ?? parseNumber(name, 1, 255);
         if (value < 0) throw new Error(`"ipproto ${name}": a protocol such as tcp, udp or a number is needed`);
         rule.ipProtocol = value;
@@ -196,35 +183,27 @@ export function parseRule(text: string): PolicyRule {
         rule.destinationPorts = range(0xffff);
         break;
       case 'realm':
-      case 'realms': {
-        const value = argument();
-        const parts = value.split('/').map((part) => parseNumber(part, 0, 0xffff));
-        if (parts.length > 2 || parts.includes(-1))
-          throw new Error(`"${word} ${value}": numbers from 0 to 65535 are needed`);
-        rule.realm = parts.length === 2 ? parts[0]! * 0x10000 + parts[1]! : parts[0]!;
+      case 'realms':
+        rule.realm = words.realm();
         break;
-      }
       case 'table':
-      case 'lookup': {
-        const table = parseTable(argument());
-        if (table < 0) throw new Error(`"${word} ${words[at]}": a number or one of local, main, default is needed`);
-        rule.table = table;
+      case 'lookup':
+        rule.table = words.table();
         break;
-      }
       case 'suppress_prefixlength':
       case 'sup_pl':
-        rule.suppressPrefixLength = number(0, 128);
+        rule.suppressPrefixLength = words.number(0, 128);
         break;
       case 'suppress_ifgroup':
       case 'sup_group':
-        rule.suppressGroup = number(0, 0x7fffffff);
+        rule.suppressGroup = words.number(0, 0x7fffffff);
         break;
       case 'protocol':
-        argument();
+        words.argument();
         break;
       case 'goto':
         rule.action = 'goto';
-        rule.target = number(1, 0xffffffff);
+        rule.target = words.number(1, 0xffffffff);
         break;
       case 'type':
       case 'unicast':

@@ -4,7 +4,7 @@ import type { AddressWords, Family } from '../packet/family.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { HostError, type ListenDescription } from './description.ts';
 import type { Device } from './device.ts';
-import { parseNumber } from './route-text.ts';
+import { parseNumber } from './numbers.ts';
 
 const PROTOCOLS: Readonly<Record<string, number>> = {
   tcp: Protocol.tcp,

@@ -21,3 +21,20 @@ export const Protocol = {
   udplite: 136,
   raw: 255,
 } as const;
+
+/** Whether the transport header begins with a source and a destination port. */
+export function hasPorts(protocol: number): boolean {
+  return (
+    protocol === Protocol.tcp ||
+    protocol === Protocol.udp ||
+    protocol === Protocol.udplite ||
+    protocol === Protocol.sctp ||
+    protocol === Protocol.dccp
+  );
+}
+
+/** Where ports, or the SPI in their place, stand in a transport header (`proto_ports_offset`); -1 if it has neither. */
+export function portsOffset(protocol: number): number {
+  if (protocol === Protocol.ah) return 4;
+  return hasPorts(protocol) || protocol === Protocol.esp ? 0 : -1;
+}

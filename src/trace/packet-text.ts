@@ -3,11 +3,10 @@ import { decode } from '../packet/decode.ts';
 import type { Family } from '../packet/family.ts';
 import { formatEnd } from '../packet/notation/format.ts';
 import { icmpName } from '../packet/notation/icmp-types.ts';
-import { hasPorts } from '../packet/notation/parse.ts';
 import { protocolWord } from '../packet/notation/protocols.ts';
 import { formatTcpFlags } from '../packet/notation/tcp-flags.ts';
 import { Packet } from '../packet/packet.ts';
-import { Protocol } from '../packet/protocol.ts';
+import { hasPorts, Protocol } from '../packet/protocol.ts';
 import { tosOf, ttlOf } from '../packet/rewrite.ts';
 
 /** A packet in a few words: `tcp 10.0.0.5:40000 > 203.0.113.10:80 S, ttl 64, 60 bytes`. */

@@ -1,4 +1,5 @@
 import type { Machine, Outcome, TraceVerdict } from '../datapath/machine-contract.ts';
+import { noOutcome } from '../datapath/recorder.ts';
 import { InputPacket, type PacketSource } from './input.ts';
 
 /** Verdicts in the order in which a summary names them. */
@@ -82,20 +83,7 @@ export function noVerdicts(): VerdictCounts {
   return { forwarded: 0, delivered: 0, sent: 0, dropped: 0, rejected: 0, queued: 0, stolen: 0, invalid: 0 };
 }
 
-const REFUSED: Outcome = {
-  verdict: 'invalid',
-  table: null,
-  chain: null,
-  rule: null,
-  reason: null,
-  out: null,
-  emitted: [],
-  delivered: [],
-  queue: [],
-  log: [],
-  nflog: [],
-  pending: null,
-};
+const REFUSED: Outcome = noOutcome();
 
 function give(machine: Machine, input: InputPacket): Outcome {
   if (input.refused !== null) {

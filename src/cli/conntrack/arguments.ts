@@ -1,27 +1,69 @@
+import { Status } from '../../conntrack/connection.ts';
 import { parseAddress } from '../../packet/address-text.ts';
 import type { AddressWords, Family } from '../../packet/family.ts';
 import { ConntrackProblem } from './problem.ts';
 
-/** Words parted by commas, abbreviated at will in any case; the first that fits counts. */
+/** The word at the beginning of `rest`, abbreviated at will in any case; the first that fits counts. */
+function readWord(
+  rest: string,
+  words: readonly string[],
+  take: (index: number) => void,
+  warnings: string[],
+): { next: string | null } {
+  const comma = rest.indexOf(',');
+  const word = comma < 0 ? rest : rest.slice(0, comma);
+  const upper = word.toUpperCase();
+  const nat = word !== '' && ['SRC_NAT', 'DST_NAT'].find((name) => name.startsWith(upper));
+  const index = words.findIndex((candidate) => candidate.toUpperCase().startsWith(upper));
+  if (word === '' || (!nat && index < 0)) throw new ConntrackProblem(`Bad parameter \`${rest}'`);
+  if (nat) warnings.push(`WARNING: ignoring ${nat}, use --${nat === 'SRC_NAT' ? 'src' : 'dst'}-nat instead\n`);
+  else take(index);
+  return { next: comma < 0 ? null : rest.slice(comma + 1) };
+}
+
+/** Words parted by commas. */
 export function readWords(
   text: string,
   words: readonly string[],
   take: (index: number) => void,
   warnings: string[],
 ): void {
-  let rest = text;
-  for (;;) {
-    const comma = rest.indexOf(',');
-    const word = comma < 0 ? rest : rest.slice(0, comma);
-    const upper = word.toUpperCase();
-    const nat = word !== '' && ['SRC_NAT', 'DST_NAT'].find((name) => name.startsWith(upper));
-    const index = words.findIndex((candidate) => candidate.toUpperCase().startsWith(upper));
-    if (word === '' || (!nat && index < 0)) throw new ConntrackProblem(`Bad parameter \`${rest}'`);
-    if (nat) warnings.push(`WARNING: ignoring ${nat}, use --${nat === 'SRC_NAT' ? 'src' : 'dst'}-nat instead\n`);
-    else take(index);
-    if (comma < 0) return;
-    rest = rest.slice(comma + 1);
+  for (let rest: string | null = text; rest !== null; ) rest = readWord(rest, words, take, warnings).next;
+}
+
+const STATUS_WORDS: readonly (readonly [string, number])[] = [
+  ['ASSURED', Status.assured],
+  ['SEEN_REPLY', Status.seenReply],
+  ['UNSET', 0],
+  ['FIXED_TIMEOUT', Status.fixedTimeout],
+  ['EXPECTED', Status.expected],
+  ['OFFLOAD', 1 << 14],
+  ['HW_OFFLOAD', 1 << 15],
+];
+const UNREPLIED = 'UNREPLIED';
+
+/**
+ * The words of `-u`: bits that are to be set, and bits that are looked at (`!WORD`, UNREPLIED). What earlier ones have said stays;
+ * if nothing at all is to be looked at, it is what is to be set.
+ */
+export function readStatus(text: string, into: { value: number; mask: number }, warnings: string[]): void {
+  const words = STATUS_WORDS.map(([word]) => word);
+  for (let rest: string | null = text; rest !== null; ) {
+    const negated: boolean = rest.startsWith('!');
+    if (negated) rest = rest.slice(1);
+    if (!negated && rest.startsWith(UNREPLIED)) {
+      into.mask |= Status.seenReply;
+      const comma: number = rest.indexOf(',');
+      rest = comma < 0 ? null : rest.slice(comma + 1);
+      continue;
+    }
+    const take = (index: number): void => {
+      if (negated) into.mask |= STATUS_WORDS[index]![1];
+      else into.value |= STATUS_WORDS[index]![1];
+    };
+    rest = readWord(rest, words, take, warnings).next;
   }
+  if (into.mask === 0) into.mask = into.value;
 }
 
 /** strtoul with base 0, cut to 32 bits; `rest` is what follows. */

@@ -127,8 +127,13 @@ export function createEntry(service: ConntrackService, nat: NatService, request:
   };
   const source = range('n');
   const destination = range('g');
-  if (destination !== null) nat.bind(entry, destination, 'destination');
-  if (source !== null) nat.bind(entry, source, 'source');
+  // An end that nothing is said of is bound to itself, but only beside one that is bound (ctnetlink_setup_nat).
+  if (destination !== null || source !== null) {
+    if (destination !== null) nat.bind(entry, destination, 'destination');
+    else nat.bindToNothing(entry, 'destination');
+    if (source !== null) nat.bind(entry, source, 'source');
+    else nat.bindToNothing(entry, 'source');
+  }
   if (
     service.lookup(entry.words, entry.base, zoneOriginal, zoneReply) >= 0 ||
     service.lookup(entry.words, entry.base + Field.reply, zoneOriginal, zoneReply) >= 0
@@ -139,9 +144,6 @@ export function createEntry(service: ConntrackService, nat: NatService, request:
   }
   if ((status & Status.expected) !== 0) giveUp('Operation failed: Device or resource busy');
   entry.status |= status & (Status.seenReply | Status.assured | Status.fixedTimeout);
-  // The kernel's null bindings.
-  if ((entry.status & Status.sourceNatDone) === 0) nat.bindToNothing(entry, 'source');
-  if ((entry.status & Status.destinationNatDone) === 0) nat.bindToNothing(entry, 'destination');
   if (request.options.has('m')) entry.mark = request.mark.value;
   entry.expiry = (request.timeout >>> 0) * 1e6;
   setProtocolState(entry, request);

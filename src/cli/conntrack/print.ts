@@ -8,8 +8,9 @@ import { SctpField } from '../../conntrack/protocols/sctp.ts';
 import { expectedTuple } from '../../conntrack/store.ts';
 import { Field } from '../../conntrack/table.ts';
 import { formatAddress } from '../../packet/address-text.ts';
-import { Protocol } from '../../packet/protocol.ts';
-import { ageOf, hasPorts, type Life, labelText, type Style } from './style.ts';
+import { hasPorts, Protocol } from '../../packet/protocol.ts';
+import { translated } from './select.ts';
+import { ageOf, type Life, labelText, type Style } from './style.ts';
 import { entryXml } from './xml.ts';
 
 /** A line for one entry, with its newline; remaining times count from `now`. `event`: as `-E` prints it. */
@@ -72,8 +73,9 @@ function save(entry: Entry, now: number): string {
   const parts = [`-t ${Math.floor(entry.remaining(now) / 1e6)}`, `-u ${status.join(',') || 'UNSET'}`];
   if (zone !== 0) parts.push(`${zoneOption} ${zone}`);
   parts.push(`-s ${address(original.source)}`, `-d ${address(original.destination)}`);
-  parts.push(`${(entry.status & Status.destinationNat) !== 0 ? '-g' : '-r'} ${address(reply.source)}`);
-  parts.push(`${(entry.status & Status.sourceNat) !== 0 ? '-n' : '-q'} ${address(reply.destination)}`);
+  const { source, destination } = translated(entry);
+  parts.push(`${destination.address ? '-g' : '-r'} ${address(reply.source)}`);
+  parts.push(`${source.address ? '-n' : '-q'} ${address(reply.destination)}`);
   const name = protocolName(entry.protocol);
   parts.push(`-p ${name === 'unknown' ? entry.protocol : name}`);
   if (hasPorts(entry.protocol) && entry.protocol !== Protocol.dccp) {

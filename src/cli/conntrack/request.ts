@@ -1,7 +1,6 @@
-import { Status } from '../../conntrack/connection.ts';
 import type { AddressWords, Family } from '../../packet/family.ts';
 import { Getopt } from '../../syntax/getopt.ts';
-import { readAddress, readNumber, readWords } from './arguments.ts';
+import { readAddress, readNumber, readStatus, readWords } from './arguments.ts';
 import { allLongOptions, type CommandName, checkGeneralOptions, SHORT_OPTIONS } from './options.ts';
 import { ConntrackProblem } from './problem.ts';
 import {
@@ -24,6 +23,7 @@ export interface AddressOption {
 export interface NatOption {
   /** Null: any translation. */
   address: AddressWords | null;
+  family: Family | null;
   port: number | null;
 }
 
@@ -42,9 +42,11 @@ export interface Request {
   protocol: ToolProtocol | null;
   values: ProtocolValues;
   timeout: number;
-  /** Bits to be set or to be there, and bits that are looked at. */
+  /** Bits to be set or to be there, and bits that the kernel looks at when it lists. */
   status: { value: number; mask: number };
   mark: { value: number; mask: number };
+  /** The mark that the kernel is asked for: of `mark` a later `-u` overwrites the value with its bits. */
+  kernelMark: { value: number; mask: number };
   secmark: number;
   id: number;
   zones: { both: number | null; original: number | null; reply: number | null };
@@ -80,16 +82,6 @@ const COMMAND_OF: Readonly<Record<string, readonly [CommandName, CommandName | n
   S: ['stats', 'expect-stats', 'stats'],
 };
 
-const STATUS_WORDS: readonly (readonly [string, number, number])[] = [
-  ['ASSURED', Status.assured, Status.assured],
-  ['SEEN_REPLY', Status.seenReply, Status.seenReply],
-  ['UNSET', 0, 0],
-  ['FIXED_TIMEOUT', Status.fixedTimeout, Status.fixedTimeout],
-  ['EXPECTED', Status.expected, Status.expected],
-  ['OFFLOAD', 1 << 14, 1 << 14],
-  ['UNREPLIED', 0, Status.seenReply],
-  ['HW_OFFLOAD', 1 << 15, 1 << 15],
-];
 export const EVENT_WORDS = ['ALL', 'NEW', 'UPDATES', 'DESTROY'] as const;
 export type EventWord = (typeof EVENT_WORDS)[number];
 const OUTPUT_WORDS: readonly OutputWord[] = [
@@ -121,6 +113,7 @@ class RequestParser {
     timeout: 0,
     status: { value: 0, mask: 0 },
     mark: { value: 0, mask: 0 },
+    kernelMark: { value: 0, mask: 0 },
     secmark: 0,
     id: 0,
     zones: { both: null, original: null, reply: null },
@@ -210,15 +203,8 @@ class RequestParser {
         request.timeout = Number.parseInt(text, 10) || 0;
         break;
       case 'u':
-        readWords(
-          text,
-          STATUS_WORDS.map(([word]) => word),
-          (index) => {
-            request.status.value |= STATUS_WORDS[index]![1];
-            request.status.mask |= STATUS_WORDS[index]![2];
-          },
-          request.warnings,
-        );
+        readStatus(text, request.status, request.warnings);
+        request.mark = { ...request.mark, value: request.status.value };
         break;
       case 'e':
         readWords(text, EVENT_WORDS, (index) => request.events.add(EVENT_WORDS[index]!), request.warnings);
@@ -236,6 +222,7 @@ class RequestParser {
       case 'm': {
         const { value, rest } = readNumber(text);
         request.mark = { value, mask: rest.startsWith('/') ? readNumber(rest.slice(1)).value : 0xffffffff };
+        request.kernelMark = request.mark;
         break;
       }
       case 'c':
@@ -318,7 +305,7 @@ class RequestParser {
 
   private takeNat(letter: string, word: string | null): void {
     if (word === null) {
-      this.request.nat.set(letter, { address: null, port: null });
+      this.request.nat.set(letter, { address: null, family: null, port: null });
       return;
     }
     // One colon parts a port off; more of them are an IPv6 address, or stand outside its brackets.
@@ -334,7 +321,7 @@ class RequestParser {
     const address = readAddress(host);
     if (address === null) throw new ConntrackProblem(`Invalid IP address \`${host}'`);
     this.setFamily(address.family);
-    this.request.nat.set(letter, { address: address.words, port });
+    this.request.nat.set(letter, { address: address.words, family: address.family, port });
   }
 
   private labelMap(): ReadonlyMap<string, number> {

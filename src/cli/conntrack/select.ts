@@ -10,9 +10,8 @@ export function selects(request: Request, entry: Entry): boolean {
   const { options } = request;
   if (request.family !== null && entry.family !== request.family) return false;
   if (request.protocol !== null && entry.protocol !== request.protocol.number) return false;
-  if (options.has('m') && ((entry.mark ^ request.mark.value) & request.mark.mask) !== 0) return false;
-  if (options.has('m') && (entry.mark & request.mark.mask) >>> 0 !== request.mark.value) return false;
-  if (options.has('u') && (entry.status & request.status.mask) !== request.status.value) return false;
+  if (options.has('m') && !(hasMark(entry, request.mark) && hasMark(entry, request.kernelMark))) return false;
+  if (options.has('u') && !hasStatus(request, entry)) return false;
   if (options.has('c') && entry.secmark !== request.secmark && entry.secmark !== 0) return false;
   if (options.has('i') && entry.id !== request.id) return false;
   return (
@@ -22,6 +21,15 @@ export function selects(request: Request, entry: Entry): boolean {
     selectsLabels(request, entry) &&
     selectsProtocolValues(request, entry)
   );
+}
+
+/** The tool asks for the bits; for `-L` the kernel, too, with its mask. */
+function hasStatus({ command, status: { value, mask } }: Request, entry: Entry): boolean {
+  return (entry.status & value) === value && (command !== 'list' || (entry.status & mask) === value);
+}
+
+function hasMark(entry: Entry, { value, mask }: Request['mark']): boolean {
+  return (entry.mark & mask) >>> 0 === value;
 }
 
 function selectsZone({ zones }: Request, entry: Entry): boolean {
@@ -46,29 +54,46 @@ export function selectsAddresses({ addresses }: Request, entry: Entry): boolean 
   return true;
 }
 
-function translatedTo(option: NatOption, address: ArrayLike<number>, port: number): boolean {
-  if (option.address?.some((word, i) => word !== address[i])) return false;
-  return option.port === null || option.port === port;
-}
-
-function selectsNat({ nat }: Request, entry: Entry): boolean {
-  if (nat.size === 0) return true;
+/** Which ends of an entry are translated, as the tool sees it: its address and its port, each for itself. */
+export function translated(
+  entry: Entry,
+): Readonly<Record<'source' | 'destination', { address: boolean; port: boolean }>> {
   const original = entry.tuple(Direction.original);
   const reply = entry.tuple(Direction.reply);
   const differs = (a: readonly number[], b: readonly number[]) => a.some((word, i) => word !== b[i]);
-  const source =
-    (entry.status & Status.sourceNatDone) !== 0 &&
-    (differs(original.source, reply.destination) || original.sourcePort !== reply.destinationPort);
-  const destination =
-    (entry.status & Status.destinationNatDone) !== 0 &&
-    (differs(original.destination, reply.source) || original.destinationPort !== reply.sourcePort);
-  const isSource = (option: NatOption) => source && translatedTo(option, reply.destination, reply.destinationPort);
-  const isDestination = (option: NatOption) => destination && translatedTo(option, reply.source, reply.sourcePort);
+  const source = (entry.status & Status.sourceNatDone) !== 0;
+  const destination = (entry.status & Status.destinationNatDone) !== 0;
+  return {
+    source: {
+      address: source && differs(original.source, reply.destination),
+      port: source && original.sourcePort !== reply.destinationPort,
+    },
+    destination: {
+      address: destination && differs(original.destination, reply.source),
+      port: destination && original.destinationPort !== reply.sourcePort,
+    },
+  };
+}
+
+/** `-n`, `-g` and `-j`. Only IPv4 addresses are compared. */
+function selectsNat({ nat }: Request, entry: Entry): boolean {
+  if (nat.size === 0) return true;
+  const changed = translated(entry);
+  const reply = entry.tuple(Direction.reply);
+  const fits = (option: NatOption, end: 'source' | 'destination'): boolean => {
+    const { address, port } = changed[end];
+    const given = option.family === 4 ? option.address : null;
+    if (given === null && option.port === null) return address || port;
+    const own = end === 'source' ? reply.destination : reply.source;
+    const ownPort = end === 'source' ? reply.destinationPort : reply.sourcePort;
+    if (given !== null && !(address && given[0] === own[0])) return false;
+    return option.port === null || (port && option.port === ownPort);
+  };
   const any = nat.get('j');
-  if (any !== undefined) return isSource(any) || isDestination(any);
+  if (any !== undefined) return fits(any, 'source') || fits(any, 'destination');
   const from = nat.get('n');
   const to = nat.get('g');
-  return (from === undefined || isSource(from)) && (to === undefined || isDestination(to));
+  return (from === undefined || fits(from, 'source')) && (to === undefined || fits(to, 'destination'));
 }
 
 function selectsLabels({ labels }: Request, entry: Entry): boolean {

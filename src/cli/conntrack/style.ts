@@ -1,5 +1,4 @@
 import type { Entry } from '../../conntrack/entry.ts';
-import { Protocol } from '../../packet/protocol.ts';
 import type { OutputWord } from './request.ts';
 
 /** How entries are written, and what is needed for it. */
@@ -32,9 +31,4 @@ export function labelText(entry: Entry, names: ReadonlyMap<number, string>): str
     if ((bits[bit >>> 5]! >>> (bit & 31)) & 1 && name !== undefined) result.push(name);
   }
   return result;
-}
-
-/** Protocols with ports. */
-export function hasPorts(protocol: number): boolean {
-  return [Protocol.tcp, Protocol.udp, Protocol.udplite, Protocol.sctp, Protocol.dccp].some((one) => one === protocol);
 }

@@ -5,8 +5,8 @@ import { protocolName } from '../../conntrack/format.ts';
 import { TCP_STATE_NAMES } from '../../conntrack/protocols/tcp-states.ts';
 import { Extra, Field } from '../../conntrack/table.ts';
 import { formatAddress } from '../../packet/address-text.ts';
-import { Protocol } from '../../packet/protocol.ts';
-import { ageOf, hasPorts, type Life, labelText, type Style } from './style.ts';
+import { hasPorts, Protocol } from '../../packet/protocol.ts';
+import { ageOf, type Life, labelText, type Style } from './style.ts';
 
 export const XML_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n';
 

@@ -1,7 +1,7 @@
 import { readUint16 } from '../../packet/bytes.ts';
 import { jhash2 } from '../../packet/jhash.ts';
 import type { Packet } from '../../packet/packet.ts';
-import { Protocol } from '../../packet/protocol.ts';
+import { portsOffset } from '../../packet/protocol.ts';
 import { HZ, jiffiesAt, millisecondsToJiffies } from '../jiffies.ts';
 
 /** Bits of `HashlimitConfig.mode` (XT_HASHLIMIT_*). */
@@ -110,23 +110,6 @@ function fillKey(config: HashlimitConfig, packet: Packet): boolean {
   const destination = mode & Mode.destinationPort ? readUint16(packet.bytes, at + 2) : 0;
   key[8] = source * 0x10000 + destination;
   return true;
-}
-
-/** Where ports stand in a transport header (`proto_ports_offset`); -1 if there are none. */
-function portsOffset(protocol: number): number {
-  switch (protocol) {
-    case Protocol.tcp:
-    case Protocol.udp:
-    case Protocol.dccp:
-    case Protocol.esp:
-    case Protocol.sctp:
-    case Protocol.udplite:
-      return 0;
-    case Protocol.ah:
-      return 4;
-    default:
-      return -1;
-  }
 }
 
 function maskInto(address: Uint32Array, length: number, at: number): void {

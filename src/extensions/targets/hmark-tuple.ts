@@ -2,7 +2,7 @@ import { Direction } from '../../conntrack/connection.ts';
 import { readUint16, readUint32 } from '../../packet/bytes.ts';
 import { extensionHeaderLength, isExtensionHeader } from '../../packet/decode.ts';
 import type { Packet } from '../../packet/packet.ts';
-import { Protocol } from '../../packet/protocol.ts';
+import { Protocol, portsOffset } from '../../packet/protocol.ts';
 
 /** What HMARK hashes (`struct hmark_tuple`): addresses under their masks, ports in host order. */
 export interface HashedTuple {
@@ -34,23 +34,6 @@ function orderedPorts(ports: number, { portMask, portSet }: TupleRule): number {
   const source = set >>> 16;
   const destination = set & 0xffff;
   return (destination > source ? (destination << 16) | source : set) >>> 0;
-}
-
-/** Offset of ports or SPI in a transport header; -1 if the protocol has none (proto_ports_offset). */
-function portsOffset(protocol: number): number {
-  switch (protocol) {
-    case Protocol.tcp:
-    case Protocol.udp:
-    case Protocol.dccp:
-    case Protocol.esp:
-    case Protocol.sctp:
-    case Protocol.udplite:
-      return 0;
-    case Protocol.ah:
-      return 4;
-    default:
-      return -1;
-  }
 }
 
 function setPorts(tuple: HashedTuple, bytes: Uint8Array, transport: number, rule: TupleRule): void {

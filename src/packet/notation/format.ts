@@ -1,11 +1,10 @@
 import { formatAddress, formatMac } from '../address-text.ts';
 import { toHex } from '../bytes.ts';
 import type { AddressWords, Family } from '../family.ts';
-import { Protocol } from '../protocol.ts';
+import { hasPorts, Protocol } from '../protocol.ts';
 import { DEFAULTS } from './build.ts';
 import type { PacketDescription, WrongChecksum } from './description.ts';
 import { icmpName, icmpRestKind } from './icmp-types.ts';
-import { hasPorts } from './parse.ts';
 import { protocolWord } from './protocols.ts';
 import { formatTcpFlags } from './tcp-flags.ts';
 import { decodeTcpOptions } from './tcp-options.ts';

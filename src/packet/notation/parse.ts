@@ -1,7 +1,7 @@
 import { parseAddress } from '../address-text.ts';
 import { fromHex } from '../bytes.ts';
 import type { AddressWords, Family } from '../family.ts';
-import { Protocol } from '../protocol.ts';
+import { hasPorts, Protocol } from '../protocol.ts';
 import type { PacketDescription } from './description.ts';
 import { NotationError, nearest } from './error.ts';
 import { icmpByName, icmpNames } from './icmp-types.ts';
@@ -119,16 +119,6 @@ function readEnds(protocolText: Word, source: Word, destination: Word): PacketDe
     packet[field] = end.port;
   }
   return packet;
-}
-
-export function hasPorts(protocol: number): boolean {
-  return (
-    protocol === Protocol.tcp ||
-    protocol === Protocol.udp ||
-    protocol === Protocol.udplite ||
-    protocol === Protocol.sctp ||
-    protocol === Protocol.dccp
-  );
 }
 
 function readEnd(word: Word): { family: Family; address: AddressWords; port: number | null } {
