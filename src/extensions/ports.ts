@@ -8,6 +8,30 @@ export function parsePort(text: string, protocol: string | null, names: NameServ
   return port;
 }
 
+/** `22`, `1:5`, `:5`, `1:` as the TCP and SCTP matches read them; throws UsageError. */
+export function parsePortRange(text: string, protocol: string, names: NameServices): [number, number] {
+  const colon = text.indexOf(':');
+  if (colon < 0) {
+    const port = parsePort(text, protocol, names);
+    return [port, port];
+  }
+  const [low, high] = [text.slice(0, colon), text.slice(colon + 1)];
+  const min = low === '' ? 0 : parsePort(low, protocol, names);
+  const max = high === '' ? 0xffff : parsePort(high, protocol, names);
+  if (min > max) throw new UsageError('invalid portrange (min > max)');
+  return [min, max];
+}
+
+/** A range of ports, or all others. */
+export interface PortTest {
+  ports: readonly [number, number];
+  invert: boolean;
+}
+
+export function fitsPorts(port: number, { ports, invert }: PortTest): boolean {
+  return (port >= ports[0] && port <= ports[1]) !== invert;
+}
+
 /** A port for a listing: by its service name unless `numeric`. */
 export function portText(port: number, protocol: string | null, numeric: boolean, names: NameServices): string {
   return (numeric ? null : names.serviceByPort(port, protocol)) ?? String(port);

@@ -2,13 +2,8 @@ import { readUint16 } from '../../packet/bytes.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch, UsageError } from '../contract.ts';
-import { explainPorts, listPorts, portText } from '../ports.ts';
+import { explainPorts, fitsPorts, listPorts, type PortTest, portText } from '../ports.ts';
 import { not, rangeText } from '../words.ts';
-
-interface PortTest {
-  ports: [number, number];
-  invert: boolean;
-}
 
 /** `struct xt_dccp_info`: each part is null if it is not asked for. */
 interface DccpMatch {
@@ -171,8 +166,8 @@ export const dccp = defineMatch<DccpMatch>({
         packet.hotdrop = true;
         return false;
       }
-      if (source !== null && !within(readUint16(bytes, transport), source)) return false;
-      if (destination !== null && !within(readUint16(bytes, transport + 2), destination)) return false;
+      if (source !== null && !fitsPorts(readUint16(bytes, transport), source)) return false;
+      if (destination !== null && !fitsPorts(readUint16(bytes, transport + 2), destination)) return false;
       if (types !== null) {
         const type = (bytes[transport + 8]! >> 1) & 15;
         if (((types.mask & (1 << type)) !== 0) === types.invert) return false;
@@ -181,7 +176,3 @@ export const dccp = defineMatch<DccpMatch>({
     };
   },
 });
-
-function within(port: number, { ports, invert }: PortTest): boolean {
-  return (port >= ports[0] && port <= ports[1]) !== invert;
-}

@@ -1,14 +1,9 @@
 import { readUint16 } from '../../packet/bytes.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import { defineMatch, type ParseContext, UsageError } from '../contract.ts';
-import { explainPorts, listPorts, parsePort, portText } from '../ports.ts';
+import { defineMatch, UsageError } from '../contract.ts';
+import { explainPorts, fitsPorts, listPorts, type PortTest, parsePortRange, portText } from '../ports.ts';
 import { not, rangeText } from '../words.ts';
-
-interface PortTest {
-  ports: [number, number];
-  invert: boolean;
-}
 
 /** Flags asked of a chunk type. */
 interface FlagTest {
@@ -61,19 +56,6 @@ const CHUNKS: readonly [name: string, type: number, flags: string][] = [
 ];
 /** XT_NUM_SCTP_FLAGS */
 const MAX_FLAG_TESTS = 4;
-
-function parsePorts(text: string, { names }: ParseContext): [number, number] {
-  const colon = text.indexOf(':');
-  if (colon < 0) {
-    const port = parsePort(text, 'sctp', names);
-    return [port, port];
-  }
-  const [low, high] = [text.slice(0, colon), text.slice(colon + 1)];
-  const min = low === '' ? 0 : parsePort(low, 'sctp', names);
-  const max = high === '' ? 0xffff : parsePort(high, 'sctp', names);
-  if (min > max) throw new UsageError('invalid portrange (min > max)');
-  return [min, max];
-}
 
 function parseChunks(matchWord: string, text: string, invert: boolean): ChunkTest {
   const match = matchWord.toLowerCase();
@@ -167,8 +149,9 @@ export const sctp = defineMatch<SctpMatch>({
   parse(data, option, context) {
     const { name, text, invert } = option;
     if (context.seen.has(name)) throw new UsageError(`Only one \`--${name}' allowed`);
-    if (name === 'source-port') data.source = { ports: parsePorts(text, context), invert };
-    else if (name === 'destination-port') data.destination = { ports: parsePorts(text, context), invert };
+    if (name === 'source-port') data.source = { ports: parsePortRange(text, 'sctp', context.names), invert };
+    else if (name === 'destination-port')
+      data.destination = { ports: parsePortRange(text, 'sctp', context.names), invert };
     else {
       if (typeof option.second !== 'string') throw new UsageError('--chunk-types requires two args');
       data.chunks = parseChunks(text, option.second, invert);
@@ -209,16 +192,12 @@ export const sctp = defineMatch<SctpMatch>({
         packet.hotdrop = true;
         return false;
       }
-      if (source !== null && !within(readUint16(bytes, transport), source)) return false;
-      if (destination !== null && !within(readUint16(bytes, transport + 2), destination)) return false;
+      if (source !== null && !fitsPorts(readUint16(bytes, transport), source)) return false;
+      if (destination !== null && !fitsPorts(readUint16(bytes, transport + 2), destination)) return false;
       return matchChunks === null || matchChunks(packet) !== chunks!.invert;
     };
   },
 });
-
-function within(port: number, { ports, invert }: PortTest): boolean {
-  return (port >= ports[0] && port <= ports[1]) !== invert;
-}
 
 function compileChunks({ match, types, flags }: ChunkTest): (packet: Packet) => boolean {
   const wanted = new Uint8Array(256);

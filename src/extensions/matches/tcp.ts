@@ -2,8 +2,8 @@ import { readUint16 } from '../../packet/bytes.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { parseUnsigned } from '../../syntax/numbers.ts';
-import { defineMatch, type FieldTest, type MatchFunction, type ParseContext, UsageError } from '../contract.ts';
-import { explainPorts, listPorts, parsePort, portText, savePorts } from '../ports.ts';
+import { defineMatch, type FieldTest, type MatchFunction, UsageError } from '../contract.ts';
+import { explainPorts, listPorts, parsePortRange, portText, savePorts } from '../ports.ts';
 
 /** `struct xt_tcp`. */
 export interface TcpMatch {
@@ -43,19 +43,6 @@ function parseFlags(text: string): number {
 function flagsText(flags: number): string {
   const words = FLAGS.filter(([, bit]) => flags & bit).map(([name]) => name);
   return words.length > 0 ? words.join(',') : 'NONE';
-}
-
-function parsePorts(text: string, { names }: ParseContext): [number, number] {
-  const colon = text.indexOf(':');
-  if (colon < 0) {
-    const port = parsePort(text, 'tcp', names);
-    return [port, port];
-  }
-  const [low, high] = [text.slice(0, colon), text.slice(colon + 1)];
-  const min = low === '' ? 0 : parsePort(low, 'tcp', names);
-  const max = high === '' ? 0xffff : parsePort(high, 'tcp', names);
-  if (min > max) throw new UsageError('invalid portrange (min > max)');
-  return [min, max];
 }
 
 function once(seen: boolean, message: string): void {
@@ -126,12 +113,12 @@ export const tcp = defineMatch<TcpMatch>({
     switch (option.name) {
       case 'source-port':
         once(seen.has('source-port'), "Only one `--source-port' allowed");
-        data.sourcePorts = parsePorts(option.text, context);
+        data.sourcePorts = parsePortRange(option.text, 'tcp', context.names);
         data.invertSource = option.invert;
         break;
       case 'destination-port':
         once(seen.has('destination-port'), "Only one `--destination-port' allowed");
-        data.destinationPorts = parsePorts(option.text, context);
+        data.destinationPorts = parsePortRange(option.text, 'tcp', context.names);
         data.invertDestination = option.invert;
         break;
       case 'syn':
