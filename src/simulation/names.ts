@@ -1,4 +1,5 @@
 import type { NameServices } from '../extensions/contract.ts';
+import { NO_NAMES } from '../extensions/no-names.ts';
 import { PROTOCOLS, SERVICES } from '../syntax/well-known-names.ts';
 
 /** Fields of the lines of a list in the style of /etc/services. */
@@ -34,18 +35,10 @@ export function wellKnownNames(): NameServices {
   const key = (what: string | number, protocol: string | null): string =>
     protocol === null ? String(what) : `${what}/${protocol}`;
   return {
+    ...NO_NAMES,
     serviceByName: (name, protocol) => serviceByName.get(key(name, protocol)) ?? null,
     serviceByPort: (port, protocol) => serviceByPort.get(key(port, protocol)) ?? null,
     protocolByName: (name) => protocolByName.get(name) ?? null,
     protocolByNumber: (number) => protocolByNumber.get(number) ?? null,
-    hostByName: () => [],
-    hostByAddress: () => null,
-    networkByName: () => null,
-    networkByAddress: () => null,
-    userByName: () => null,
-    userById: () => null,
-    groupByName: () => null,
-    groupById: () => null,
-    file: () => null,
   };
 }

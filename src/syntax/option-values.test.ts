@@ -1,22 +1,9 @@
 import { expect, it } from 'vitest';
 import type { NameServices, OptionDeclaration, ParsedOption } from '../extensions/contract.ts';
+import { NO_NAMES } from '../extensions/no-names.ts';
 import { emptyOption, readValue } from './option-values.ts';
 
-const names: NameServices = {
-  serviceByName: (name) => (name === 'ssh' ? 22 : null),
-  serviceByPort: () => null,
-  protocolByName: () => null,
-  protocolByNumber: () => null,
-  hostByName: () => [],
-  hostByAddress: () => null,
-  networkByName: () => null,
-  networkByAddress: () => null,
-  userByName: () => null,
-  userById: () => null,
-  groupByName: () => null,
-  groupById: () => null,
-  file: () => null,
-};
+const names: NameServices = { ...NO_NAMES, serviceByName: (name) => (name === 'ssh' ? 22 : null) };
 
 function read(type: OptionDeclaration['type'], text: string, more: Partial<OptionDeclaration> = {}): ParsedOption {
   const option = emptyOption('o', false, text);
