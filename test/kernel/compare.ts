@@ -1,9 +1,9 @@
-import { addressBytes, onesSum, transportSum, view } from './frames.ts';
+import { addressBytes, onesSum, transportSum, type View, view } from './frames.ts';
 import type { Outcome, SentPacket } from './scenario.ts';
 
 /** One difference, as text for people; `packet` counts from 0 (-1: counters, sets, conntrack). */
 export interface Difference {
-  what: 'packet' | 'counter' | 'conntrack' | 'ipset';
+  what: 'packet' | 'counter' | 'conntrack' | 'expectation' | 'ipset' | 'nflog' | 'log';
   packet: number;
   text: string;
 }
@@ -28,11 +28,31 @@ function madeByRouter(sent: Buffer, out: Buffer): boolean {
   return false;
 }
 
+/** Whether it is the SYN+ACK by which a socket of the router answers `sent`. */
+function opensHere(sent: Buffer, out: View): boolean {
+  const cause = view(sent);
+  if (cause === null || cause.protocol !== 6 || out.protocol !== 6) return false;
+  if (cause.segment.length < 20 || out.segment.length < 20) return false;
+  return (cause.segment[13] & 0x16) === 0x02 && (out.segment[13] & 0x17) === 0x12;
+}
+
+/** Of such a SYN+ACK what is no matter of the socket: its number, time stamp and window differ each time or by the size of buffers. */
+function acceptedText({ source, destination, segment, ttl, tos }: View): string {
+  const options = Buffer.from(segment.subarray(20));
+  for (let at = 0; at + 1 < options.length; at += options[at] === 1 ? 1 : Math.max(2, options[at + 1])) {
+    if (options[at] === 8) options.fill(0, at + 2, at + 6);
+    if (options[at] === 3) options[at + 2] = 0;
+  }
+  const ports = segment.toString('hex', 0, 4);
+  return `SYN+ACK ${source} ${destination} ${ports} ack ${segment.readUInt32BE(8)} flags ${segment[13]} ttl ${ttl} tos ${tos} options ${options.toString('hex')}`;
+}
+
 /** Bytes to compare: what the kernel draws at random becomes 0. */
 function normal(sent: Buffer, out: { dev: string; hex: string }): string {
   const bytes = Buffer.from(out.hex, 'hex');
   const seen = view(bytes);
   if (seen === null) return out.hex;
+  if (opensHere(sent, seen)) return acceptedText(seen);
   if (seen.version === 4) {
     if ((onesSum(bytes.subarray(0, seen.transport)) & 0xffff) === 0xffff) bytes.writeUInt16BE(0, 10);
     if (madeByRouter(sent, bytes)) bytes.writeUInt16BE(0, 4);
@@ -109,6 +129,17 @@ function conntrackLines(text: string): string[] {
     .sort();
 }
 
+/** Expectations, whose first number counts down. */
+function expectationLines(text: string): string[] {
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) =>
+      line.replace(/(^|\s)(\d+) proto=/, (_, before, left) => `${before}~${Math.ceil(Number(left) / 10)} proto=`),
+    )
+    .sort();
+}
+
 function setLines(text: string): string[] {
   return text
     .split('\n')
@@ -133,6 +164,20 @@ function lack(want: string[], have: string[], what: Difference['what']): Differe
     ...missing.map((line) => ({ what, packet: -1, text: `kernel: ${line}` })),
     ...left.map((line) => ({ what, packet: -1, text: `iptsim: ${line}` })),
   ];
+}
+
+/** Lines that belong to packets: which packet's differ. */
+function lackByPacket(
+  want: string[][] | undefined,
+  have: string[][] | undefined,
+  what: Difference['what'],
+): Difference[] {
+  return (want ?? []).flatMap((lines, n) => {
+    const other = have?.[n] ?? [];
+    if (lines.join('\n') === other.join('\n')) return [];
+    const text = `packet ${n + 1}, ${what}\n    kernel: ${lines.join('\n            ') || 'nothing'}\n    iptsim: ${other.join('\n            ') || 'nothing'}`;
+    return [{ what, packet: n, text }];
+  });
 }
 
 /** All differences between what the kernel did and what iptsim did. */
@@ -165,6 +210,14 @@ export function compare(sent: SentPacket[], kernel: Outcome, simulated: Outcome)
     }
   }
   found.push(...lack(conntrackLines(kernel.conntrack), conntrackLines(simulated.conntrack), 'conntrack'));
+  if (kernel.expectations !== undefined)
+    found.push(
+      ...lack(expectationLines(kernel.expectations), expectationLines(simulated.expectations ?? ''), 'expectation'),
+    );
+  found.push(
+    ...lackByPacket(kernel.nflog, simulated.nflog, 'nflog'),
+    ...lackByPacket(kernel.log, simulated.log, 'log'),
+  );
   found.push(...lack(setLines(kernel.ipset), setLines(simulated.ipset), 'ipset'));
   return found;
 }

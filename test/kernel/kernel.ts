@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { answerTo } from './answer.ts';
-import { addressBytes } from './frames.ts';
+import { buildRouter, inRouter, type Namespaces, namespacesAt, removeNamespaces } from './router.ts';
 import type { HostDescription, Outcome, PlannedPacket, Scenario, SentPacket } from './scenario.ts';
 
 /** Why the real kernel cannot be asked here, or null if it can. */
@@ -19,6 +19,15 @@ export function kernelUnavailable(): string | null {
   return null;
 }
 
+/** Whether this kernel writes log lines of namespaces; it is a setting of the whole machine and left as it is. */
+export function kernelLogs(): boolean {
+  try {
+    return readFileSync('/proc/sys/net/netfilter/nf_log_all_netns', 'utf8').trim() !== '0';
+  } catch {
+    return false;
+  }
+}
+
 let wireProgram: string | null = null;
 
 /** Builds wire.c once per run. */
@@ -30,83 +39,26 @@ function wire(source: string): string {
   return wireProgram;
 }
 
-const ROUTER = `ksim-r${process.pid}`;
-const PEERS = `ksim-p${process.pid}`;
-
-/** Text for `ip -batch` that builds the router's devices, addresses and routes. */
-function linkBatch(host: HostDescription): { router: string; peers: string[]; bridges: string } {
-  const lines: string[] = [];
-  const late: string[] = [];
-  const peers: string[] = [];
-  for (const [name, device] of Object.entries(host.interfaces)) {
-    if (name === 'lo') continue;
-    if (device.bridge) {
-      lines.push(`link add ${name} address ${device.mac} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`);
-    } else {
-      lines.push(`link add ${name} address ${device.mac} type veth peer name p-${name} netns ${PEERS}`);
-      peers.push(name);
-    }
-    if (device.mtu !== undefined && device.mtu !== 1500) lines.push(`link set ${name} mtu ${device.mtu}`);
-    for (const address of device.addresses ?? []) {
-      late.push(`addr add ${address} dev ${name} ${address.includes(':') ? 'nodad' : 'brd +'}`);
-    }
-  }
-  for (const [name, device] of Object.entries(host.interfaces)) {
-    for (const port of device.bridge ?? []) lines.push(`link set ${port} master ${name}`);
-    lines.push(`link set ${name} up`);
-  }
-  for (const [address, mac] of Object.entries(host.neighbours)) {
-    const device = deviceOf(host, address);
-    if (device !== null) late.push(`neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
-  }
-  const routes = host.routes.map((route) => (route.includes(':') ? `-6 route add ${route}` : `route add ${route}`));
-  const rules = (host.rules ?? []).flatMap((rule) => [
-    `rule add ${rule}`,
-    ...(/(from|to) \d/.test(rule) ? [] : [`-6 rule add ${rule}`]),
-  ]);
-  return { router: [...lines, ...late].join('\n'), peers, bridges: [...routes, ...rules].join('\n') };
-}
-
-/** The interface on whose prefix (/24, /64) an address lies. */
-function deviceOf(host: HostDescription, address: string): string | null {
-  const network = (text: string): string =>
-    addressBytes(text)
-      .subarray(0, text.includes(':') ? 8 : 3)
-      .toString('hex');
-  for (const [name, device] of Object.entries(host.interfaces)) {
-    for (const prefix of device.addresses ?? []) {
-      const [own = ''] = prefix.split('/');
-      if (own.includes(':') === address.includes(':') && network(own) === network(address)) return name;
-    }
-  }
-  return null;
-}
-
-function inRouter(args: string[], input?: string): string {
-  const done = spawnSync('ip', ['netns', 'exec', ROUTER, ...args], { input, encoding: 'utf8', maxBuffer: 1 << 26 });
-  if (done.status !== 0) throw new Error(`${args.join(' ')}: ${done.stderr.trim()}`);
-  return done.stdout;
-}
-
-/** Shell lines that carry out `ip` commands; those of `ip -6` have that before them. */
-function batch(text: string): string {
-  const lines = text.split('\n').filter((line) => line !== '');
-  const six = lines.filter((line) => line.startsWith('-6 ')).map((line) => line.slice(3));
-  const four = lines.filter((line) => !line.startsWith('-6 '));
-  const call = (family: string, own: string[]): string[] =>
-    own.length === 0 ? [] : [`ip ${family}-batch - <<'LINES'`, ...own, 'LINES'];
-  return [...call('', four), ...call('-6 ', six)].join('\n');
-}
-
-function removeNamespaces(): void {
-  for (const name of [ROUTER, PEERS]) if (existsSync(`/run/netns/${name}`)) spawnSync('ip', ['netns', 'del', name]);
-}
-
 /** A program in the router's namespace; `ready` is what it writes to stderr when packets may come. */
 export interface Companion {
   command: readonly string[];
   ready: string;
 }
+
+/** How a scenario is played, beside what it says itself. */
+export interface Playing {
+  companion?: Companion;
+  /** Scenarios that play at the same time have different places. */
+  place?: number;
+}
+
+/** The table of each family is listed by itself; a family without entries is no error. */
+const CONNECTIONS = [
+  'for table in "" expect; do',
+  'echo "%%"',
+  'for family in ipv4 ipv6; do conntrack -L $table -f $family -o extended 2>/dev/null; done',
+  'done; true',
+].join('\n');
 
 /**
  * Plays a scenario in the real kernel; also gives the packets as they were sent, for the other side, and what the companion wrote to stderr.
@@ -115,43 +67,46 @@ export async function runKernel(
   scenario: Scenario,
   variant: 'legacy' | 'nft',
   wireSource: string,
-  companion: Companion | null = null,
+  { companion, place = 0 }: Playing = {},
 ): Promise<{ sent: SentPacket[]; outcome: Outcome; told: string }> {
-  removeNamespaces();
+  const namespaces = namespacesAt(place);
+  await removeNamespaces(namespaces);
   let program: { child: ChildProcess; told(): string } | null = null;
   try {
-    const peers = buildRouter(scenario.host);
-    if (scenario.ipsets !== '') inRouter(['ipset', 'restore'], scenario.ipsets);
-    if (scenario.rulesV4 !== '') inRouter([`iptables-${variant}-restore`], scenario.rulesV4);
-    if (scenario.rulesV6 !== '') inRouter([`ip6tables-${variant}-restore`], scenario.rulesV6);
-    if (companion !== null) program = await startInRouter(companion);
-    const { sent, outputs } = await play(
-      scenario,
-      peers,
-      wireSource,
-      companion === null ? settle(scenario) : COMPANION_SETTLE,
-    );
-    const tool = (command: string, ...args: string[]): string => inRouter([command, ...args]);
-    const outcome: Outcome = {
-      outputs,
-      saveV4: scenario.rulesV4 === '' ? '' : tool(`iptables-${variant}-save`, '-c'),
-      saveV6: scenario.rulesV6 === '' ? '' : tool(`ip6tables-${variant}-save`, '-c'),
-      ipset: scenario.ipsets === '' ? '' : tool('ipset', 'save'),
-      conntrack: tool(
-        'sh',
-        '-c',
-        'for family in ipv4 ipv6; do conntrack -L -f $family -o extended 2>/dev/null; done; true',
-      ),
+    const peers = await buildRouter(scenario.host, namespaces);
+    const restore = async (tool: string, text: string): Promise<void> => {
+      if (text !== '') await inRouter(namespaces, [tool, ...(tool === 'ipset' ? ['restore'] : [])], text);
     };
+    await restore('ipset', scenario.ipsets);
+    await restore(`iptables-${variant}-restore`, scenario.rulesV4);
+    await restore(`ip6tables-${variant}-restore`, scenario.rulesV6);
+    if (companion !== undefined) program = await startInRouter(namespaces, companion);
+    const quiet = companion === undefined ? settle(scenario) : COMPANION_SETTLE;
+    const played = await play(scenario, namespaces, peers, wireSource, quiet);
+    const save = [
+      scenario.rulesV4 === '' ? '' : `iptables-${variant}-save -c`,
+      'echo "%%"',
+      scenario.rulesV6 === '' ? '' : `ip6tables-${variant}-save -c`,
+      'echo "%%"',
+      scenario.ipsets === '' ? '' : 'ipset save',
+      CONNECTIONS,
+    ];
+    const texts = (await inRouter(namespaces, ['sh', '-e'], `${save.join('\n')}\n`)).split('%%\n');
+    const [saveV4 = '', saveV6 = '', ipset = '', conntrack = '', expectations = ''] = texts;
+    const { sent, ...outputs } = played;
+    const outcome: Outcome = { ...outputs, saveV4, saveV6, ipset, conntrack, expectations };
     return { sent, outcome, told: program?.told() ?? '' };
   } finally {
     program?.child.kill('SIGKILL');
-    removeNamespaces();
+    await removeNamespaces(namespaces);
   }
 }
 
-async function startInRouter({ command, ready }: Companion): Promise<{ child: ChildProcess; told(): string }> {
-  const child = spawn('ip', ['netns', 'exec', ROUTER, ...command], { stdio: ['ignore', 'ignore', 'pipe'] });
+async function startInRouter(
+  { router }: Namespaces,
+  { command, ready }: Companion,
+): Promise<{ child: ChildProcess; told(): string }> {
+  const child = spawn('ip', ['netns', 'exec', router, ...command], { stdio: ['ignore', 'ignore', 'pipe'] });
   let told = '';
   await new Promise<void>((resolve, reject) => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -164,81 +119,46 @@ async function startInRouter({ command, ready }: Companion): Promise<{ child: Ch
   return { child, told: () => told };
 }
 
-/**
- * What the router is made with beside the scenario: it must send nothing on its own account. Reports of group memberships
- * (MLD) are due at once and after this interval; the rules come after the first ones.
- */
-const QUIET = {
-  'net.ipv6.conf.default.accept_dad': 0,
-  'net.ipv6.conf.default.addr_gen_mode': 1,
-  'net.ipv6.conf.default.router_solicitations': 0,
-  'net.ipv6.conf.default.accept_ra': 0,
-  'net.ipv6.conf.default.mldv2_unsolicited_report_interval': 86_400_000,
-};
-const FIRST_REPORTS = '0.08';
-
-/** Makes both namespaces with all devices; gives the devices that have a peer. */
-function buildRouter(host: HostDescription): string[] {
-  const links = linkBatch(host);
-  const sysctls = Object.entries(host.sysctl).map(([name, value]) => `${name}=${value}`);
-  const device = new RegExp(`\\.conf\\.(${Object.keys(host.interfaces).join('|')})\\.`);
-  const quiet = Object.entries(QUIET).map(([name, value]) => `${name}=${value}`);
-  const early = [...sysctls.filter((setting) => !device.test(setting) && !setting.startsWith('net.bridge')), ...quiet];
-  const plain = (name: string): string => `ethtool -K ${name} tx off rx off tso off gso off gro off >/dev/null`;
-  const inside = (name: string, ...lines: string[]): string =>
-    `ip netns exec ${name} sh -e <<'END'\n${lines.join('\n')}\nEND`;
-  const script = [
-    `ip netns add ${ROUTER}`,
-    `ip netns add ${PEERS}`,
-    inside(PEERS, 'sysctl -qw net.ipv6.conf.default.disable_ipv6=1'),
-    inside(
-      ROUTER,
-      'ip link set lo up',
-      `sysctl -qw ${early.join(' ')}`,
-      batch(links.router),
-      ...links.peers.map(plain),
-    ),
-    inside(PEERS, ...links.peers.flatMap((name) => [`ip link set p-${name} mtu 9000 up`, plain(`p-${name}`)])),
-    // Devices take what is set for `default` when they are made; what is set for all or one of them, afterwards.
-    inside(
-      ROUTER,
-      batch(links.bridges),
-      ...(sysctls.length > 0 ? [`sysctl -qw ${sysctls.join(' ')}`] : []),
-      `sleep ${FIRST_REPORTS}`,
-    ),
-  ];
-  const done = spawnSync('sh', ['-e'], { input: `${script.join('\n')}\n`, encoding: 'utf8' });
-  if (done.status !== 0) throw new Error(`building the router: ${done.stderr.trim()}`);
-  return links.peers;
+interface Answered {
+  outs: { dev: string; hex: string }[];
+  shown: string[];
+  logged: string[];
+  time: number;
 }
+
+type PlayedPackets = Pick<Outcome, 'outputs' | 'nflog' | 'log'> & { sent: SentPacket[] };
 
 async function play(
   scenario: Scenario,
+  { router, peers: far }: Namespaces,
   peers: string[],
   wireSource: string,
   quiet: string,
-): Promise<{ sent: SentPacket[]; outputs: Outcome['outputs'] }> {
-  const child = spawn(wire(wireSource), [ROUTER, PEERS, quiet, ...peers.map((name) => `p-${name}`)], {
+): Promise<PlayedPackets> {
+  const child = spawn(wire(wireSource), [router, far, quiet, ...peers.map((name) => `p-${name}`)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const sent: SentPacket[] = [];
-  const outputs: Outcome['outputs'] = [];
-  /** What each planned packet led to; answers refer to these. */
-  const became: { dev: string; hex: string }[][] = [];
-  const ask = async (command: string): Promise<{ outs: { dev: string; hex: string }[]; time: number }> => {
+  const ask = async (command: string): Promise<Answered> => {
     child.stdin.write(`${command}\n`);
-    const outs: { dev: string; hex: string }[] = [];
+    const answer: Answered = { outs: [], shown: [], logged: [], time: 0 };
     for (;;) {
       const next = await lines.next();
       if (next.done) throw new Error('wire ended early');
-      const words = String(next.value).split(' ');
-      if (words[0] === 'out') outs.push({ dev: words[1].slice(2), hex: words[2].slice(28) });
-      else if (words[0] === 'in') outs.push({ dev: 'local', hex: words[1] });
-      else if (words[0] === 'done') return { outs, time: Number(words[1]) };
+      const text = String(next.value);
+      const words = text.split(' ');
+      if (words[0] === 'out') answer.outs.push({ dev: words[1].slice(2), hex: words[2].slice(28) });
+      else if (words[0] === 'in') answer.outs.push({ dev: 'local', hex: words[1] });
+      else if (words[0] === 'nflog') answer.shown.push(text.slice(6));
+      else if (words[0] === 'log') answer.logged.push(text.slice(4));
+      else if (words[0] === 'done') return { ...answer, time: Number(words[1]) };
     }
   };
+  const played: PlayedPackets = { sent: [], outputs: [], nflog: [], ...(kernelLogs() ? { log: [] } : {}) };
+  /** What each planned packet led to; answers refer to these. */
+  const became: { dev: string; hex: string }[][] = [];
   try {
+    for (const socket of scenario.host.listen ?? []) await ask(`listen ${socket.replace('/', ' ')}`);
     for (const planned of scenario.packets) {
       const concrete = concretise(planned, became, scenario.host);
       // A veth drops what is much longer than its MTU, as no wire could carry it.
@@ -247,16 +167,18 @@ async function play(
         continue;
       }
       if (planned.gap) await ask(`wait ${planned.gap}`);
-      const { outs, time } = await ask(command(concrete, scenario.host));
-      sent.push({ ...concrete, time });
-      outputs.push(outs);
+      const { outs, shown, logged, time } = await ask(command(concrete, scenario.host));
+      played.sent.push({ ...concrete, time });
+      played.outputs.push(outs);
+      played.nflog?.push(shown);
+      played.log?.push(logged);
       became.push(outs);
     }
   } finally {
     child.stdin.end();
     await new Promise((resolve) => child.once('close', resolve));
   }
-  return { sent, outputs };
+  return played;
 }
 
 /**

@@ -2,18 +2,20 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { compare, compareWays, counters, type Difference } from './compare.ts';
+import { compare, compareWays, type Difference } from './compare.ts';
+import { addFigures, type Figures, figuresOf, figuresText, noTotal, type ProfileTotal, rulesOf } from './figures.ts';
 import { fixtureScenarios } from './fixtures.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
-import { kernelUnavailable, runKernel } from './kernel.ts';
+import { kernelLogs, kernelUnavailable, runKernel } from './kernel.ts';
 import type { Outcome as KernelOutcome, RecordedCase, Scenario, SentPacket } from './scenario.ts';
 import { shrink } from './shrink.ts';
 import { runSimulation } from './simulate.ts';
 
 const HELP = `Plays generated scenarios in the real kernel and in iptsim and compares all packets, counters, sets and conntrack entries.
 
-  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [FILE...]
+  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--jobs N] [--every N] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [FILE...]
 
+--jobs N plays so many at the same time; --every N tells how far it is after each N.
 --fixtures plays the packets of the expectations under fixtures/. FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
 `;
 
@@ -27,6 +29,8 @@ const { values, positionals } = parseArgs({
     'no-shrink': { type: 'boolean', default: false },
     keep: { type: 'string' },
     record: { type: 'string' },
+    jobs: { type: 'string', default: '3' },
+    every: { type: 'string' },
     fixtures: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -38,52 +42,85 @@ const variant = values.variant === 'nft' ? 'nft' : 'legacy';
 
 interface Played {
   found: Difference[];
-  matched: Map<string, [number, number]>;
-  packets: number;
   sent: SentPacket[];
   outcome: KernelOutcome;
 }
 
-async function play(scenario: Scenario): Promise<Played> {
-  const { sent, outcome } = await runKernel(scenario, variant, wireSource);
+async function play(scenario: Scenario, place: number): Promise<Played> {
+  const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place });
   const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-kernel-'));
   try {
     const { outcome: simulated } = await runSimulation(scenario, sent, folder, variant);
-    return {
-      found:
-        scenario.profile === 'fixtures-by-chance'
-          ? compareWays(sent, outcome, simulated)
-          : compare(sent, outcome, simulated),
-      matched: usage(outcome.saveV4 + outcome.saveV6),
-      packets: sent.length,
-      sent,
-      outcome,
-    };
+    const found =
+      scenario.profile === 'fixtures-by-chance'
+        ? compareWays(sent, outcome, simulated)
+        : compare(sent, outcome, simulated);
+    return { found, sent, outcome };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** Plays a scenario; where there is a difference, once more: `unsteady` if the kernel then differs from itself, or the difference is gone. */
-async function differences(scenario: Scenario): Promise<Played & { unsteady: boolean }> {
-  const first = await play(scenario);
+async function differences(scenario: Scenario, place: number): Promise<Played & { unsteady: boolean }> {
+  const first = await play(scenario, place);
   if (first.found.length === 0) return { ...first, unsteady: false };
-  const again = await play(scenario);
+  const again = await play(scenario, place);
   const itself = compare(first.sent, again.outcome, first.outcome);
   return { ...again, unsteady: again.found.length === 0 || itself.length > 0 };
 }
 
-/** For each extension: rules that matched something, rules that never did. */
-function usage(save: string): Map<string, [number, number]> {
-  const out = new Map<string, [number, number]>();
-  for (const { counter, rule } of counters(save).values()) {
-    for (const [, kind, name] of rule.matchAll(/(?:^| )-([mj]) (\S+)/g)) {
-      const entry = out.get(`${kind} ${name}`) ?? [0, 0];
-      entry[counter === '0:0' ? 1 : 0]++;
-      out.set(`${kind} ${name}`, entry);
+/** What all scenarios of a run add up to. */
+class Run {
+  readonly profiles = new Map<string, ProfileTotal>();
+  readonly figures: Figures = new Map();
+  refused = 0;
+
+  /** Plays one scenario and reports what is to be said about it. */
+  async scenario(scenario: Scenario, place: number): Promise<void> {
+    const total = this.profiles.get(scenario.profile) ?? noTotal();
+    this.profiles.set(scenario.profile, total);
+    let result: Awaited<ReturnType<typeof differences>>;
+    try {
+      result = await differences(scenario, place);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      if (/tables-\S*restore/.test(text) && !text.startsWith('iptsim')) {
+        // The generator drew a rule that the kernel does not take: no comparison, but counted, so that it stays rare.
+        this.refused++;
+        if (values.keep) process.stdout.write(`refused ${scenario.name}: ${refusedRule(text, scenario)}\n`);
+        return;
+      }
+      total.different++;
+      await report(scenario, [{ what: 'packet', packet: -1, text }], place);
+      return;
+    }
+    const { found, sent, outcome, unsteady } = result;
+    if (values.record !== undefined && found.length === 0) record(values.record, { variant, scenario, sent, outcome });
+    const saves = outcome.saveV4 + outcome.saveV6;
+    const rules = rulesOf(saves);
+    total.packets += sent.length;
+    total.rules.matched += rules.matched;
+    total.rules.unmatched += rules.unmatched;
+    addFigures(this.figures, figuresOf(saves));
+    if (unsteady) {
+      total.unsteady++;
+      const shown = found.slice(0, 2).map(({ text }) => `  ${text}\n`);
+      process.stdout.write(`UNSTEADY ${scenario.name}: the kernel does not do the same twice\n${shown.join('')}`);
+    } else if (found.length === 0) {
+      total.equal++;
+    } else {
+      total.different++;
+      await report(scenario, found, place);
     }
   }
-  return out;
+}
+
+/** The message of a restore tool, with the line that it names. */
+function refusedRule(text: string, scenario: Scenario): string {
+  const line = Number(/line:? (\d+)/.exec(text)?.[1] ?? 0);
+  const rules = /ip6tables/.test(text) ? scenario.rulesV6 : scenario.rulesV4;
+  return `${text} ${rules.split('\n')[line - 1] ?? ''}`;
 }
 
 async function main(): Promise<number> {
@@ -109,63 +146,38 @@ async function main(): Promise<number> {
       ? positionals.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Scenario)
       : null;
   const count = scenarios?.length ?? Number(values.count);
-  const totals = new Map<string, { good: number; unsteady: number; all: number; packets: number }>();
-  const reached = new Map<string, [number, number]>();
-  let failed = 0;
-  let refused = 0;
-  for (let i = 0; i < count; i++) {
-    const scenario = scenarios?.[i] ?? generate(profiles[i % profiles.length], first + i);
-    const total = totals.get(scenario.profile) ?? { good: 0, unsteady: 0, all: 0, packets: 0 };
-    totals.set(scenario.profile, total);
-    let result: Omit<Awaited<ReturnType<typeof differences>>, 'sent' | 'outcome'> & Partial<Played>;
-    try {
-      result = await differences(scenario);
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      if (/tables-\S*restore/.test(text) && !text.startsWith('iptsim')) {
-        // The generator drew a rule that the kernel does not take: no comparison, but counted, so that it stays rare.
-        refused++;
-        if (values.keep) process.stdout.write(`refused ${scenario.name}: ${text}\n`);
-        continue;
-      }
-      result = { found: [{ what: 'packet', packet: -1, text }], matched: new Map(), packets: 0, unsteady: false };
+  const played = new Run();
+  let next = 0;
+  const worker = async (place: number): Promise<void> => {
+    while (next < count) {
+      const i = next++;
+      await played.scenario(scenarios?.[i] ?? generate(profiles[i % profiles.length], first + i), place);
+      if (values.every !== undefined && next % Number(values.every) === 0) progress(played, next);
     }
-    if (values.record !== undefined && result.found.length === 0 && result.outcome !== undefined)
-      record(values.record, { variant, scenario, sent: result.sent ?? [], outcome: result.outcome });
-    total.all++;
-    total.packets += result.packets;
-    for (const [name, [yes, no]] of result.matched) {
-      const entry = reached.get(name) ?? [0, 0];
-      reached.set(name, [entry[0] + yes, entry[1] + no]);
-    }
-    if (result.unsteady) {
-      total.unsteady++;
-      process.stdout.write(`UNSTEADY ${scenario.name}: the kernel does not do the same twice\n`);
-      for (const difference of result.found.slice(0, 2)) process.stdout.write(`  ${difference.text}\n`);
-      continue;
-    }
-    if (result.found.length === 0) {
-      total.good++;
-      continue;
-    }
-    failed++;
-    process.stdout.write(`DIFF ${scenario.name}: ${result.found.length} differences\n`);
-    await report(scenario, result.found);
-  }
-  for (const [name, { good, unsteady, all, packets }] of totals)
-    process.stdout.write(
-      `${name.padEnd(10)} ${good}/${all - unsteady} scenarios equal, ${packets} packets${unsteady > 0 ? `; ${unsteady} in which the kernel is not steady` : ''}\n`,
-    );
-  process.stdout.write(
-    `reached (rules that matched/never did): ${[...reached]
-      .sort()
-      .map(([name, [yes, no]]) => `${name.slice(2)} ${yes}/${no}`)
-      .join(', ')}\n`,
-  );
-  if (refused > 0) process.stdout.write(`${refused} scenarios not played: the kernel refused a rule\n`);
-  const passed = [...totals.values()].reduce((sum, { good }) => sum + good, 0);
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
-  return failed === 0 ? 0 : 1;
+  };
+  // Lines of the kernel log do not say which namespace they are from.
+  const places = kernelLogs() ? 1 : Math.max(1, Number(values.jobs));
+  await Promise.all(Array.from({ length: places }, (_, place) => worker(place)));
+  process.stdout.write(figuresText(played.profiles, played.figures));
+  if (!kernelLogs())
+    process.stdout.write('lines of LOG were not compared: net.netfilter.nf_log_all_netns is 0 on this machine\n');
+  if (played.refused > 0) process.stdout.write(`${played.refused} scenarios not played: the kernel refused a rule\n`);
+  const { equal, different } = sums(played);
+  process.stdout.write(`${equal} passed, ${different} failed\n`);
+  return different === 0 ? 0 : 1;
+}
+
+function sums({ profiles }: Run): { equal: number; different: number } {
+  const all = [...profiles.values()];
+  return {
+    equal: all.reduce((sum, { equal }) => sum + equal, 0),
+    different: all.reduce((sum, { different }) => sum + different, 0),
+  };
+}
+
+function progress(played: Run, so: number): void {
+  const { equal, different } = sums(played);
+  process.stderr.write(`${so} played: ${equal} equal, ${different} different\n`);
 }
 
 function record(folder: string, recorded: RecordedCase): void {
@@ -174,7 +186,7 @@ function record(folder: string, recorded: RecordedCase): void {
   writeFileSync(path.join(folder, name), `${JSON.stringify(recorded)}\n`);
 }
 
-async function report(scenario: Scenario, found: Difference[]): Promise<void> {
+async function report(scenario: Scenario, found: Difference[], place: number): Promise<void> {
   let small = scenario;
   let shown = found;
   if (!values['no-shrink']) {
@@ -183,7 +195,7 @@ async function report(scenario: Scenario, found: Difference[]): Promise<void> {
       scenario,
       async (candidate) => {
         try {
-          const { found: again, unsteady } = await differences(candidate);
+          const { found: again, unsteady } = await differences(candidate, place);
           if (unsteady) return false;
           if (!again.some((difference) => difference.what === what)) return false;
           shown = again;
@@ -195,15 +207,16 @@ async function report(scenario: Scenario, found: Difference[]): Promise<void> {
       60,
     );
   }
-  for (const difference of shown.slice(0, 4)) process.stdout.write(`  ${difference.text}\n`);
+  let text = `DIFF ${scenario.name}: ${found.length} differences\n`;
+  for (const difference of shown.slice(0, 4)) text += `  ${difference.text}\n`;
   const rules = `${small.rulesV4}${small.rulesV6}`
     .split('\n')
     .filter((line) => line.startsWith('-A') || / DROP /.test(line) || line.startsWith('*'));
-  if (small === scenario) process.stdout.write('  (not made smaller)\n');
-  else
-    process.stdout.write(
-      `  with ${small.packets.length} packets and rules:\n${rules.map((line) => `    ${line}\n`).join('')}`,
-    );
+  text +=
+    small === scenario
+      ? '  (not made smaller)\n'
+      : `  with ${small.packets.length} packets and rules:\n${rules.map((line) => `    ${line}\n`).join('')}`;
+  process.stdout.write(text);
   if (values.keep) {
     mkdirSync(values.keep, { recursive: true });
     writeFileSync(path.join(values.keep, `${scenario.name}.json`), `${JSON.stringify(small, null, 1)}\n`);

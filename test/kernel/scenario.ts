@@ -11,11 +11,12 @@ export interface Scenario {
 }
 
 export interface HostDescription {
-  interfaces: Record<string, { mac: string; addresses?: string[]; mtu?: number; bridge?: string[] }>;
+  interfaces: Record<string, { mac: string; addresses?: string[]; mtu?: number; group?: number; bridge?: string[] }>;
   routes: string[];
   rules?: string[];
   neighbours: Record<string, string>;
   sysctl: Record<string, number>;
+  /** Sockets as `tcp/22`, on the wildcard address of both families. */
   listen?: string[];
 }
 
@@ -63,6 +64,12 @@ export interface Outcome {
   saveV6: string;
   ipset: string;
   conntrack: string;
+  /** `conntrack -L expect`; absent in records that were made before it was compared, as the others below. */
+  expectations?: string;
+  /** For each sent packet what NFLOG showed: group, number of the hook, mark, interfaces, bytes, prefix. */
+  nflog?: string[][];
+  /** For each sent packet the lines of the kernel log, each with its level; absent also where the kernel does not log for namespaces. */
+  log?: string[][];
 }
 
 /** A scenario and what the kernel did, kept for machines on which it cannot be asked. */

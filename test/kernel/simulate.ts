@@ -117,6 +117,26 @@ function toolRunner(directory: string, variant: 'legacy' | 'nft'): ToolRunner {
   };
 }
 
+interface TracedObject {
+  log?: { level: number; line: string }[];
+  nflog?: {
+    group: number;
+    hook: string;
+    mark: number;
+    in?: string;
+    out?: string;
+    prefix: string;
+    hex: string;
+  }[];
+}
+
+/** As wire.c writes it. */
+function nflogText(shown: NonNullable<TracedObject['nflog']>[number]): string {
+  const hook = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'].indexOf(shown.hook);
+  const { group, mark, hex, prefix } = shown;
+  return `${group} ${hook} ${mark} ${shown.in ?? '-'} ${shown.out ?? '-'} ${hex || '-'} ${prefix}`;
+}
+
 /** Plays the packets, as the kernel was sent them, through iptsim. */
 export async function runSimulation(
   scenario: Scenario,
@@ -139,15 +159,21 @@ export async function runSimulation(
       if (n >= 0) outputs[n].push({ dev, hex: data.subarray(linkType === 1 ? 14 : 0).toString('hex') });
     }
   }
+  const traced = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as TracedObject);
   return {
     outcome: {
       outputs,
+      nflog: traced.map(({ nflog = [] }) => nflog.map(nflogText)),
+      log: traced.map(({ log = [] }) => log.map(({ level, line }) => `${level} ${line}`)),
       saveV4: scenario.rulesV4 === '' ? '' : await tool(['iptables-save', '-c']),
       saveV6: scenario.rulesV6 === '' ? '' : await tool(['ip6tables-save', '-c']),
       ipset: scenario.ipsets === '' ? '' : await tool(['ipset', 'save']),
       conntrack:
         (await tool(['conntrack', '-L', '-f', 'ipv4', '-o', 'extended'])) +
         (await tool(['conntrack', '-L', '-f', 'ipv6', '-o', 'extended'])),
+      expectations:
+        (await tool(['conntrack', '-L', 'expect', '-f', 'ipv4', '-o', 'extended'])) +
+        (await tool(['conntrack', '-L', 'expect', '-f', 'ipv6', '-o', 'extended'])),
     },
     lines,
   };

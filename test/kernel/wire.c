@@ -7,19 +7,26 @@
  *   send DEVICE HEX     a frame with Ethernet header, sent from PEER_DEVICE into the router
  *   local HEX           an IPv4/IPv6 packet that the router itself sends (raw socket)
  *   wait MICROSECONDS   nothing is sent
+ *   listen PROTO PORT   opens a transparent socket (`tcp`, `udp`) of each family in the router, on the wildcard address
  * Answers:
  *   out DEVICE HEX      a frame that left the router towards PEER_DEVICE
  *   in HEX              a packet delivered to the router's own stack (TCP, UDP, ICMP, ICMPv6)
+ *   nflog GROUP HOOK MARK IN OUT HEX PREFIX    what NFLOG gave to the listener of groups 0 to 7 (interfaces by name, `-`: none)
+ *   log PRIORITY TEXT   a line of the kernel log, if the kernel logs for namespaces (net.netfilter.nf_log_all_netns)
  *   refused ERRNO       a local send that the kernel refused
  *   done MICROSECONDS   when the packet was sent (CLOCK_REALTIME)
  * A command is finished when nothing more came for SETTLE_US.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -41,6 +48,8 @@ static int device_socket[MAX_DEVICES], device_index[MAX_DEVICES], devices;
 static const char *device_name[MAX_DEVICES];
 static int local_socket[8], local_family[8], local_protocol[8], locals;
 static int send4, send6;
+static int router_namespace, peer_namespace;
+static int nflog_socket, kernel_log = -1;
 static long settle_us;
 static char line[2 * MAX_FRAME + 64];
 static unsigned char frame[MAX_FRAME];
@@ -50,12 +59,12 @@ static void die(const char *what) {
   exit(1);
 }
 
-static void enter(const char *name) {
+static int enter(const char *name) {
   char path[256];
   snprintf(path, sizeof path, "/run/netns/%s", name);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || setns(fd, CLONE_NEWNET) < 0) die(path);
-  close(fd);
+  return fd;
 }
 
 static void print_hex(const unsigned char *data, size_t length) {
@@ -68,8 +77,10 @@ static void print_hex(const unsigned char *data, size_t length) {
 
 static size_t read_hex(const char *text, unsigned char *into) {
   size_t n = 0;
-  unsigned value;
-  while (n < MAX_FRAME && sscanf(text + 2 * n, "%2x", &value) == 1) into[n++] = (unsigned char)value;
+  for (; n < MAX_FRAME && isxdigit((unsigned char)text[2 * n]) && isxdigit((unsigned char)text[2 * n + 1]); n++) {
+    char pair[3] = {text[2 * n], text[2 * n + 1], 0};
+    into[n] = (unsigned char)strtoul(pair, NULL, 16);
+  }
   return n;
 }
 
@@ -94,6 +105,74 @@ static void open_router(void) {
   send6 = socket(AF_INET6, SOCK_RAW, IPPROTO_RAW);
   if (send4 < 0 || send6 < 0) die("raw socket");
   setsockopt(send4, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+}
+
+#define NFLOG_GROUPS 8
+#define MAX_INDEX 64
+
+static char router_device[MAX_INDEX][IF_NAMESIZE];
+
+static const char *device_of_router(unsigned index) {
+  return index > 0 && index < MAX_INDEX ? router_device[index] : "-";
+}
+
+/* One attribute of a request to the log subsystem of nfnetlink. */
+static void ask_nflog(unsigned group, unsigned short type, const void *data, unsigned short length) {
+  struct {
+    struct nlmsghdr header;
+    struct nfgenmsg family;
+    struct nlattr attribute;
+    unsigned char data[8];
+  } request = {
+      .header = {.nlmsg_len = sizeof request - 8 + length, .nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG, .nlmsg_flags = NLM_F_REQUEST},
+      .family = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons((unsigned short)group)},
+      .attribute = {.nla_len = sizeof(struct nlattr) + length, .nla_type = type},
+  };
+  memcpy(request.data, data, length);
+  if (send(nflog_socket, &request, sizeof request - 8 + length, 0) < 0) die("nflog");
+}
+
+/* Hears all that NFLOG shows, at once. */
+static void open_nflog(void) {
+  int big = 4 << 20;
+  for (unsigned index = 1; index < MAX_INDEX; index++) if_indextoname(index, router_device[index]);
+  nflog_socket = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER);
+  if (nflog_socket < 0) die("netlink socket");
+  setsockopt(nflog_socket, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
+  for (unsigned group = 0; group < NFLOG_GROUPS; group++) {
+    struct nfulnl_msg_config_cmd bind = {NFULNL_CFG_CMD_BIND};
+    struct nfulnl_msg_config_mode mode = {.copy_range = htonl(0xffff), .copy_mode = NFULNL_COPY_PACKET};
+    unsigned each = htonl(1);
+    ask_nflog(group, NFULA_CFG_CMD, &bind, sizeof bind);
+    ask_nflog(group, NFULA_CFG_MODE, &mode, sizeof mode);
+    ask_nflog(group, NFULA_CFG_QTHRESH, &each, sizeof each);
+  }
+}
+
+static void open_kernel_log(void) {
+  char all = '0';
+  int fd = open("/proc/sys/net/netfilter/nf_log_all_netns", O_RDONLY);
+  if (fd >= 0 && read(fd, &all, 1) == 1 && all != '0') {
+    kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+    if (kernel_log >= 0) lseek(kernel_log, 0, SEEK_END);
+  }
+  if (fd >= 0) close(fd);
+}
+
+static void listen_on(const char *protocol, int port) {
+  int on = 1, type = strcmp(protocol, "tcp") == 0 ? SOCK_STREAM : SOCK_DGRAM;
+  if (setns(router_namespace, CLONE_NEWNET) < 0) die("router");
+  for (int six = 0; six < 2; six++) {
+    int fd = socket(six ? AF_INET6 : AF_INET, type, 0);
+    struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_port = htons((unsigned short)port)};
+    struct sockaddr_in at4 = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (six) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (setsockopt(fd, six ? SOL_IPV6 : SOL_IP, six ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof on) < 0) die("transparent");
+    if (bind(fd, six ? (struct sockaddr *)&at6 : (struct sockaddr *)&at4, six ? sizeof at6 : sizeof at4) < 0) die("bind");
+    if (type == SOCK_STREAM && listen(fd, 64) < 0) die("listen");
+  }
+  if (setns(peer_namespace, CLONE_NEWNET) < 0) die("peers");
 }
 
 static void open_device(const char *name) {
@@ -178,16 +257,75 @@ static int drain_local(int i) {
   }
 }
 
-static int drain(void) {
+static void print_nflog(const struct nlmsghdr *message) {
+  const struct nfgenmsg *head = (const struct nfgenmsg *)((const char *)message + NLMSG_HDRLEN);
+  const char *at = (const char *)head + sizeof *head, *end = (const char *)message + message->nlmsg_len;
+  const unsigned char *payload = NULL;
+  const char *prefix = "";
+  size_t length = 0;
+  unsigned hook = 9, mark = 0, in = 0, out = 0;
+  while (at + sizeof(struct nlattr) <= end) {
+    const struct nlattr *attribute = (const struct nlattr *)at;
+    const void *data = at + NLA_HDRLEN;
+    unsigned number = 0;
+    if (attribute->nla_len >= NLA_HDRLEN + 4) memcpy(&number, data, sizeof number);
+    switch (attribute->nla_type & NLA_TYPE_MASK) {
+      case NFULA_PACKET_HDR: hook = ((const struct nfulnl_msg_packet_hdr *)data)->hook; break;
+      case NFULA_MARK: mark = ntohl(number); break;
+      case NFULA_IFINDEX_INDEV: in = ntohl(number); break;
+      case NFULA_IFINDEX_OUTDEV: out = ntohl(number); break;
+      case NFULA_PREFIX: prefix = data; break;
+      case NFULA_PAYLOAD: payload = data, length = attribute->nla_len - NLA_HDRLEN; break;
+    }
+    at += NLA_ALIGN(attribute->nla_len);
+  }
+  printf("nflog %u %u %u %s %s ", ntohs(head->res_id), hook, mark, device_of_router(in), device_of_router(out));
+  if (length > 0) print_hex(payload, length);
+  else putchar('-');
+  printf(" %s\n", prefix);
+}
+
+static int drain_nflog(void) {
+  static char buffer[1 << 17];
   int got = 0;
+  for (;;) {
+    ssize_t n = recv(nflog_socket, buffer, sizeof buffer, 0);
+    if (n < 0) return got;
+    got = 1;
+    int left = (int)n;
+    for (struct nlmsghdr *each = (struct nlmsghdr *)buffer; NLMSG_OK(each, (unsigned)left); each = NLMSG_NEXT(each, left))
+      if (each->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET)) print_nflog(each);
+  }
+}
+
+static int drain_kernel_log(void) {
+  static char record[8192];
+  int got = 0;
+  while (kernel_log >= 0) {
+    ssize_t n = read(kernel_log, record, sizeof record - 1);
+    if (n < 0) return got;
+    got = 1;
+    record[n] = 0;
+    char *text = strchr(record, ';'), *stop = text ? strchr(text, '\n') : NULL;
+    if (stop == NULL) continue;
+    *stop = 0;
+    printf("log %d %s\n", atoi(record) & 7, text + 1);
+  }
+  return got;
+}
+
+static int drain(void) {
+  int got = drain_nflog() | drain_kernel_log();
   for (int i = 0; i < devices; i++) got |= drain_device(i);
   for (int i = 0; i < locals; i++) got |= drain_local(i);
   return got;
 }
 
 static void settle(void) {
-  struct pollfd all[MAX_DEVICES + 8];
+  struct pollfd all[MAX_DEVICES + 10];
   int n = 0;
+  all[n++] = (struct pollfd){nflog_socket, POLLIN, 0};
+  if (kernel_log >= 0) all[n++] = (struct pollfd){kernel_log, POLLIN, 0};
   for (int i = 0; i < devices; i++) all[n++] = (struct pollfd){device_socket[i], POLLIN, 0};
   for (int i = 0; i < locals; i++) all[n++] = (struct pollfd){local_socket[i], POLLIN, 0};
   struct timespec time = {settle_us / 1000000, settle_us % 1000000 * 1000};
@@ -211,9 +349,11 @@ static void send_local(size_t length) {
 
 int main(int argc, char **argv) {
   if (argc < 5) return 2;
-  enter(argv[1]);
+  router_namespace = enter(argv[1]);
   open_router();
-  enter(argv[2]);
+  open_nflog();
+  open_kernel_log();
+  peer_namespace = enter(argv[2]);
   settle_us = atol(argv[3]);
   for (int i = 4; i < argc && devices < MAX_DEVICES; i++) open_device(argv[i]);
   while (fgets(line, sizeof line, stdin) != NULL) {
@@ -228,6 +368,9 @@ int main(int argc, char **argv) {
         if (strcmp(device_name[i], name) == 0 && send(device_socket[i], frame, length, 0) < 0) printf("refused %d\n", errno);
     } else if (strcmp(word, "local") == 0) {
       send_local(read_hex(line + at, frame));
+    } else if (strcmp(word, "listen") == 0) {
+      int port = 0;
+      if (sscanf(line + at, "%31s %d", name, &port) == 2) listen_on(name, port);
     } else if (strcmp(word, "wait") == 0) {
       usleep((useconds_t)atol(line + at));
     }

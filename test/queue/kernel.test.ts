@@ -125,7 +125,7 @@ describe.skipIf(reason !== null)('a program of libnetfilter_queue, in the kernel
   test.each(cases)('%s', async (_name, rules, actions) => {
     const input = scenario(rules, PACKETS);
     const companion = { command: [listener, ...actions], ready: 'ready\n' };
-    const kernel = await runKernel(input, 'legacy', path.join(ROOT, 'test/kernel/wire.c'), companion);
+    const kernel = await runKernel(input, 'legacy', path.join(ROOT, 'test/kernel/wire.c'), { companion });
     const work = mkdtempSync(path.join(folder, 'run-'));
     const args = writeInputs(input, kernel.sent, work);
     const handler = `${process.execPath} ${ROOT}/bin/iptsim.js queue run -- ${listener} ${actions.join(' ')}`;
