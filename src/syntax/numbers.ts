@@ -82,15 +82,26 @@ export function scanUnsignedWithin(text: string, min: number, max: number): { va
   return { value: Number(scanned.value), end: scanned.end };
 }
 
+const DOUBLE =
+  /^[\t-\r ]*([+-]?)(?:0x(?=\.?[\da-f])([\da-f]*)(?:\.([\da-f]*))?(?:p([+-]?\d+))?|((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)|(inf(?:inity)?)|nan(?:\(\w*\))?)/i;
+
+/** The number at the start of the text as `strtod` reads it and the index after it, or null. */
+export function scanDouble(text: string): { value: number; end: number } | null {
+  const match = DOUBLE.exec(text);
+  if (match === null) return null;
+  const [all, sign, whole, fraction = '', exponent = '0', decimal, infinity] = match;
+  let value = Number.NaN;
+  if (whole !== undefined) {
+    value = Number.parseInt(`0${whole}${fraction}`, 16) * 2 ** (Number(exponent) - 4 * fraction.length);
+  } else if (decimal !== undefined) value = Number(decimal);
+  else if (infinity !== undefined) value = Number.POSITIVE_INFINITY;
+  return { value: sign === '-' ? -value : value, end: all.length };
+}
+
 /** The whole text as `strtod` reads it, or null. */
 export function parseDouble(text: string): number | null {
-  const match =
-    /^[\t-\r ]*([+-]?)(?:(0[xX][0-9a-fA-F]+)|(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|(inf(?:inity)?)|(nan))$/i.exec(
-      text,
-    );
-  if (match === null) return null;
-  const magnitude = match[4] !== undefined ? Infinity : match[5] !== undefined ? NaN : Number(match[2] ?? match[3]);
-  return match[1] === '-' ? -magnitude : magnitude;
+  const scanned = scanDouble(text);
+  return scanned !== null && scanned.end === text.length ? scanned.value : null;
 }
 
 /** C's `sscanf("%llu")`/`atoi` kind of reading: the decimal digits at the start, wrapped to 64 bits; null if there are none. */

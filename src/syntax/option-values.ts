@@ -255,10 +255,16 @@ function readMark(option: ParsedOption, declaration: OptionDeclaration, context:
   option.mask = mask.value;
 }
 
+/** The IPv4 address in an IPv4-mapped one (`::ffff:1.2.3.4`); null if the text is none. */
+function mappedIpv4(text: string): number | null {
+  const address = parseIpv6(text);
+  return address !== null && address[0] === 0 && address[1] === 0 && address[2] === 0xffff ? address[3] : null;
+}
+
 /** All addresses that `getaddrinfo` would give for a name or a numeric address (IPv4 in all forms of `inet_aton`). */
 export function resolveHost(text: string, family: Family, names: NameServices): readonly AddressWords[] {
   if (family === 4) {
-    const word = parseIpv4Loose(text);
+    const word = parseIpv4Loose(text) ?? mappedIpv4(text);
     if (word !== null) return [[word, 0, 0, 0]];
   } else {
     const address = parseIpv6(text);
@@ -310,8 +316,9 @@ function resolveNumeric(text: string, family: Family): AddressWords | null {
   return word === null ? null : [word, 0, 0, 0];
 }
 
-/** A port as `getaddrinfo` reads a service: a decimal number (an int that is not negative, cut to 16 bits), or a name. */
+/** A port as `getaddrinfo` reads a service: a decimal number (an int that is not negative, cut to 16 bits), a name, or nothing (port 0). */
 function portByName(text: string, context: ValueContext): number | null {
+  if (text === '') return 0;
   if (!/^[\t-\r ]*[+-]?\d+$/.test(text)) return context.names.serviceByName(text, null);
   const number = Number(BigInt.asIntN(32, scanDecimal(text) ?? 0n));
   return number < 0 ? null : number & MAX_16;

@@ -28,7 +28,7 @@ const DEFAULT_GC_INTERVAL = 1000;
 /** Seconds that an idle group of a byte limit is kept, without and with a burst. */
 const BYTE_EXPIRE = 15;
 const BYTE_EXPIRE_BURST = 60;
-/** Largest table (HASHLIMIT_MAX_SIZE): more is cut to it. */
+/** Largest table (HASHLIMIT_MAX_SIZE): the kernel cuts what is more to it. */
 const MAX_SIZE = 1_048_576;
 /** `char name[NAME_MAX]`, less the final zero byte. */
 const MAX_NAME = 254;
@@ -235,10 +235,10 @@ export const hashlimit = defineMatch<HashlimitMatch>({
         data.burst = parseBurst(text);
         break;
       case 'hashlimit-htable-size':
-        data.size = Math.min(number, MAX_SIZE);
+        data.size = number;
         break;
       case 'hashlimit-htable-max':
-        data.max = Math.min(number, MAX_SIZE);
+        data.max = number;
         break;
       case 'hashlimit-htable-gcinterval':
         data.gcInterval = number;
@@ -312,6 +312,10 @@ export const hashlimit = defineMatch<HashlimitMatch>({
     if (data.mode & Mode.bytes) return byteCost(data.average) === 0 ? 'EINVAL' : null;
     return data.burst === 0 || overflows(data.average, data.burst) ? 'ERANGE' : null;
   },
+  added: (data) =>
+    data.size <= MAX_SIZE && data.max <= MAX_SIZE
+      ? data
+      : { ...data, size: Math.min(data.size, MAX_SIZE), max: Math.min(data.max, MAX_SIZE) },
   same: (a, b) => save(a) === save(b),
   explain(data) {
     const rate = data.mode & Mode.bytes ? byteRate(data, '') : packetRate(data, data.average, '');

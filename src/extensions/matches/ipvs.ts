@@ -1,7 +1,8 @@
 import { ConntrackInfo, type Packet } from '../../packet/packet.ts';
 import { formatAddress, parseAddress } from '../../ruleset/addresses.ts';
 import { equalUnderMask, type MaskedAddress, maskedAddressText } from '../addresses.ts';
-import { defineMatch, type ParseContext, type PrintContext, UsageError } from '../contract.ts';
+import { defineMatch, type PrintContext, UsageError } from '../contract.ts';
+import { warnMissing } from '../missing.ts';
 import { badValue, not } from '../words.ts';
 
 /** Bits of `match` and `invert` (XT_IPVS_*). */
@@ -48,9 +49,6 @@ Any of the following options implies --ipvs (even negated)
                                 match, e.g. 21 for FTP
 `;
 
-/** Readers of warnings who know. */
-const warned = new WeakSet<ParseContext['warn']>();
-
 export const ipvs = defineMatch<IpvsMatch>({
   name: 'ipvs',
   families: [4, 6],
@@ -63,10 +61,9 @@ export const ipvs = defineMatch<IpvsMatch>({
     { name: 'vmethod', type: 'string', invert: true },
     { name: 'vportctl', type: 'port', invert: true },
   ],
-  init: ({ warn }) => {
+  init(context) {
     // The kernel that is imitated has no ip_vs module, and the real tool says so when the match is first named.
-    if (!warned.has(warn)) warn('Warning: Extension ipvs revision 0 not supported, missing kernel module?\n');
-    warned.add(warn);
+    warnMissing('ipvs', context);
     return {
       match: 0,
       invert: 0,

@@ -1,4 +1,4 @@
-import { parseUnsigned } from '../../syntax/numbers.ts';
+import { parseUnsigned, scanDouble } from '../../syntax/numbers.ts';
 import { defineMatch, type ParseContext, UsageError } from '../contract.ts';
 import {
   estimatedBytes,
@@ -52,12 +52,16 @@ const SUFFIXES: readonly [name: string, bits: number][] = [
 
 /** Bytes a second of a rate with or without a unit; null if it is none. */
 function parseRate(text: string): number | null {
-  const match = /^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(.*)$/i.exec(text);
-  if (match === null) return null;
-  const number = Number(match[1]);
-  if (match[2] === '') return Math.trunc(number / 8) >>> 0;
-  const suffix = SUFFIXES.find(([name]) => name === match[2]!.toLowerCase());
-  return suffix === undefined ? null : Math.trunc((number * suffix[1]) / 8) >>> 0;
+  const number = scanDouble(text);
+  if (number === null) return null;
+  const unit = text.slice(number.end).toLowerCase();
+  const suffix = unit === '' ? SUFFIXES[0] : SUFFIXES.find(([name]) => name === unit);
+  return suffix === undefined ? null : toUint32((number.value * suffix[1]) / 8);
+}
+
+/** A double as the real tool's machine makes an unsigned int of it: through 64 bits, of which what does not fit leaves 0. */
+function toUint32(value: number): number {
+  return Math.abs(value) < 2 ** 63 ? Number(BigInt.asUintN(32, BigInt(Math.trunc(value)))) : 0;
 }
 
 function rateText(rate: number, numeric: boolean): string {

@@ -68,10 +68,11 @@ function describe(data: RecentMatch, words: { set: string; check: string; update
   return text;
 }
 
-function saveText(data: RecentMatch, family: Family, name: string): string {
+/** @param signed whether numbers are written as the real tool writes them, with `%d` */
+function saveText(data: RecentMatch, family: Family, name: string, signed: boolean): string {
   let text = not(data.invert);
   text += describe(data, { set: ' --set', check: ' --rcheck', update: ' --update', remove: ' --remove' });
-  if (data.seconds !== 0) text += ` --seconds ${data.seconds | 0}`;
+  if (data.seconds !== 0) text += ` --seconds ${signed ? data.seconds | 0 : data.seconds}`;
   if (data.reap) text += ' --reap';
   if (data.hits !== 0) text += ` --hitcount ${data.hits | 0}`;
   if (data.ttl) text += ' --rttl';
@@ -177,8 +178,8 @@ export const recent = defineMatch<RecentMatch>({
     if (!OPERATIONS.some((name) => seen.has(name)))
       throw new UsageError("recent: you must specify one of `--set', `--rcheck' `--update' or `--remove'");
   },
-  save: (data, { family }) => saveText(data, family, data.name),
-  store: (data, { family }) => saveText(data, family, storedName(data.name)),
+  save: (data, { family }) => saveText(data, family, data.name, true),
+  store: (data, { family }) => saveText(data, family, storedName(data.name), false),
   print(data, { family }) {
     let text = `${not(data.invert)} recent:`;
     text += describe(data, { set: ' SET', check: ' CHECK', update: ' UPDATE', remove: ' REMOVE' });

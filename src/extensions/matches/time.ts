@@ -1,4 +1,4 @@
-import { scanUnsigned } from '../../syntax/numbers.ts';
+import { MAX_64, scanUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, UsageError } from '../contract.ts';
 
 /** `struct xt_time_info`: dates in seconds since the epoch, times of day in seconds, days as bits. */
@@ -21,10 +21,14 @@ const ALL_MONTH_DAYS = 0xfffffffe;
 const ALL_WEEK_DAYS = 0xfe;
 const WEEK_DAYS = ['', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 
-/** `strtoul(s, &e, 10)`: the number, 0 if there is none, and where reading stopped. */
+/** `strtoul(s, &e, 10)` into an unsigned int, with its minus: the number, 0 if there is none, and where reading stopped. */
 function scanDecimal(text: string, base = 10): { value: number; end: number } {
-  const scanned = scanUnsigned(text, base);
-  return scanned === null ? { value: 0, end: 0 } : { value: Number(scanned.value ?? 0xffffffffn), end: scanned.end };
+  const minus = /^[\t-\r ]*-(?=\d)/.exec(text)?.[0] ?? '';
+  const scanned = scanUnsigned(text.slice(minus.length), base);
+  if (scanned === null) return { value: 0, end: 0 };
+  const value = scanned.value ?? MAX_64;
+  const signed = minus === '' || scanned.value === null ? value : -value;
+  return { value: Number(BigInt.asUintN(32, signed)), end: minus.length + scanned.end };
 }
 
 /** `YYYY[-MM[-DD[Thh[:mm[:ss]]]]]` in UTC. */

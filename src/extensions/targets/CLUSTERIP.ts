@@ -1,5 +1,5 @@
 import { defineTarget, UsageError } from '../contract.ts';
-import { compileMissing, warnMissing } from './missing.ts';
+import { compileMissing, warnMissing } from '../missing.ts';
 
 /** `struct ipt_clusterip_tgt_info`, as far as options fill it. */
 interface ClusterIpTarget {

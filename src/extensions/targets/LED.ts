@@ -1,6 +1,6 @@
 import { parseUnsigned } from '../../syntax/numbers.ts';
 import { defineTarget, UsageError } from '../contract.ts';
-import { compileMissing, warnMissing } from './missing.ts';
+import { compileMissing, warnMissing } from '../missing.ts';
 
 /** `struct xt_led_info`. */
 interface LedTarget {

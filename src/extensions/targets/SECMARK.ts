@@ -1,5 +1,5 @@
 import { defineTarget } from '../contract.ts';
-import { compileMissing } from './missing.ts';
+import { compileMissing } from '../missing.ts';
 
 interface SecmarkTarget {
   context: string;

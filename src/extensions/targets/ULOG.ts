@@ -1,6 +1,6 @@
 import { defineTarget, UsageError } from '../contract.ts';
+import { compileMissing, warnMissing } from '../missing.ts';
 import { saveString } from '../words.ts';
-import { compileMissing, warnMissing } from './missing.ts';
 
 /** `struct ipt_ulog_info`. */
 interface UlogTarget {
