@@ -26,7 +26,6 @@ const results = await Promise.allSettled([
       outfile: `dist/${name}.cjs`,
       format: 'cjs',
       minify: true,
-      keepNames: true,
     }),
   ),
   existsSync('src/index.ts')
