@@ -26,6 +26,7 @@ const results = await Promise.allSettled([
       outfile: `dist/${name}.cjs`,
       format: 'cjs',
       minify: true,
+      define: { 'import.meta.dirname': '__dirname' },
     }),
   ),
   existsSync('src/index.ts')

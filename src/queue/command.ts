@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { QueueAnswer } from '../datapath/queueing.ts';
+import type { QueueAnswer, QueuedPacket } from '../datapath/queueing.ts';
 import { readAnswerLine } from './answer.ts';
 import { handlerPacket, QueueError } from './handler.ts';
 import type { Handler } from './listener.ts';
@@ -11,8 +11,7 @@ const PARTING = 2000;
 const LONGEST = 1 << 24;
 
 interface Question {
-  queue: number;
-  id: number;
+  packet: QueuedPacket;
   resolve(answer: QueueAnswer): void;
   reject(error: Error): void;
 }
@@ -22,77 +21,106 @@ interface Question {
  * and runs until the trace ends; its standard error is ours.
  */
 export function commandHandler(name: string, command: string): Handler {
-  const child = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
-  let question: Question | null = null;
-  let rest = '';
-  let ended: string | null = null;
-
-  const fail = (reason: string): void => {
-    ended ??= reason;
-    question?.reject(new QueueError(reason));
-    question = null;
-  };
-  child.stdout.setEncoding('utf8');
-  child.stdout.on('data', (text: string) => {
-    rest += text;
-    if (rest.length > LONGEST && !rest.includes('\n')) {
-      fail(`the command wrote ${rest.length} bytes without a line's end`);
-      rest = '';
-      return;
-    }
-    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-      const line = rest.slice(0, end);
-      rest = rest.slice(end + 1);
-      if (line.trim() === '') continue;
-      if (question === null) {
-        fail(`the command wrote a line that nobody asked for: ${JSON.stringify(line.slice(0, 80))}`);
-        return;
-      }
-      const { queue, id, resolve, reject } = question;
-      question = null;
-      try {
-        resolve(readAnswerLine(line, queue, id));
-      } catch (error) {
-        reject(error as Error);
-      }
-    }
-  });
-  child.on('error', (error) => fail(`the command cannot be started: ${error.message}`));
-  child.on('close', (status, signal) => {
-    fail(`the command ended early (${signal === null ? `status ${status}` : `signal ${signal}`})`);
-  });
-  // A command that has ended cannot be written to; its `close` says so.
-  child.stdin.on('error', () => {});
-
-  return {
-    name,
-    handle(packet) {
-      if (ended !== null) throw new QueueError(ended);
-      return new Promise((resolve, reject) => {
-        question = { queue: packet.queue, id: packet.id, resolve, reject };
-        child.stdin.write(`${JSON.stringify(handlerPacket(packet))}\n`);
-      });
-    },
-    close: () => part(child),
-  };
+  return new CommandHandler(name, command);
 }
 
-/** Ends the command's input and waits a little for it; then it and what it started are killed. */
-function part(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      try {
-        process.kill(-child.pid!, 'SIGKILL');
-      } catch (error) {
-        // It has ended meanwhile.
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+class CommandHandler implements Handler {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  #question: Question | null = null;
+  /** What came of a line that has not ended. */
+  #parts: string[] = [];
+  #length = 0;
+  /** Why it cannot be asked any more. */
+  #broken: string | null = null;
+  /** Its input has ended: it may end too. */
+  #isParting = false;
+
+  constructor(name: string, command: string) {
+    this.name = name;
+    const child = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+    this.#child = child;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    child.on('error', (error) => this.#break(`the command cannot be started: ${error.message}`));
+    child.on('close', (status, signal) => {
+      if (!this.#isParting) {
+        this.#break(`the command ended early (${signal === null ? `status ${status}` : `signal ${signal}`})`);
       }
-    }, PARTING);
-    child.once('close', () => {
-      clearTimeout(timer);
-      resolve();
     });
-    child.stdin?.end();
-  });
+    // A command that has ended cannot be written to; its `close` says so.
+    child.stdin.on('error', () => {});
+  }
+
+  handle(packet: QueuedPacket): Promise<QueueAnswer> {
+    if (this.#broken !== null) throw new QueueError(this.#broken);
+    return new Promise((resolve, reject) => {
+      this.#question = { packet, resolve, reject };
+      this.#child.stdin?.write(`${JSON.stringify(handlerPacket(packet))}\n`);
+    });
+  }
+
+  /** Ends the command's input and waits a little for it; then it and what it started are killed. One that failed is killed at once. */
+  async close(): Promise<void> {
+    const failed = this.#broken !== null || this.#question !== null;
+    const isGone = this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined;
+    this.#isParting = true;
+    if (!isGone) {
+      const closed = new Promise((resolve) => this.#child.once('close', resolve));
+      const timer = setTimeout(() => this.#kill(), failed ? 0 : PARTING);
+      this.#child.stdin?.end();
+      await closed;
+      clearTimeout(timer);
+    }
+    if (this.#broken !== null) throw new QueueError(`${this.name}: after the last packet: ${this.#broken}`);
+  }
+
+  /** A whole group of processes, that of the shell. */
+  #kill(): void {
+    try {
+      process.kill(-this.#child.pid!, 'SIGKILL');
+    } catch (error) {
+      // It has ended meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+    // What it started in groups of their own may hold its output open: nobody reads that any more.
+    this.#child.stdout?.destroy();
+  }
+
+  #break(reason: string): void {
+    this.#broken ??= reason;
+    this.#question?.reject(new QueueError(reason));
+    this.#question = null;
+    this.#parts = [];
+    this.#length = 0;
+  }
+
+  #read(text: string): void {
+    if (this.#broken !== null) return;
+    const lines = text.split('\n');
+    const rest = lines.pop()!;
+    for (const line of lines) {
+      this.#line([...this.#parts, line].join(''));
+      this.#parts = [];
+      this.#length = 0;
+    }
+    this.#parts.push(rest);
+    this.#length += rest.length;
+    if (this.#length > LONGEST) this.#break(`the command wrote ${this.#length} characters without a line's end`);
+  }
+
+  #line(line: string): void {
+    if (this.#broken !== null || line.trim() === '') return;
+    if (this.#question === null) {
+      this.#break(`the command wrote a line that nobody asked for: ${JSON.stringify(line.slice(0, 80))}`);
+      return;
+    }
+    const { packet, resolve } = this.#question;
+    try {
+      const answer = readAnswerLine(line, packet.queue, packet.id);
+      this.#question = null;
+      resolve(answer);
+    } catch (error) {
+      this.#break((error as Error).message);
+    }
+  }
 }

@@ -8,13 +8,14 @@ import {
 import { Verdict } from '../datapath/verdicts.ts';
 import { readAnswer } from './answer.ts';
 import { handlerPacket, QueueError, type QueueHandler } from './handler.ts';
+import { type Patience, tooLate } from './patience.ts';
 
 /** Something that answers queued packets. */
 export interface Handler {
   /** For messages: `--queue 50-58=./policy.js`. */
   readonly name: string;
   handle(packet: QueuedPacket): QueueAnswer | Promise<QueueAnswer>;
-  /** After the last packet. */
+  /** After the last packet. Throws QueueError if something went wrong since its last answer. */
   close?(): Promise<void>;
 }
 
@@ -31,7 +32,7 @@ export function fixedHandler(name: string, verdict: 'accept' | 'drop'): Handler 
   return { name, handle: () => answer };
 }
 
-/** A handler that is a function; it may answer at once or later. */
+/** A handler that is a function of this program; it may answer at once or later. */
 export function functionHandler(name: string, handler: QueueHandler): Handler {
   return {
     name,
@@ -49,8 +50,8 @@ export type Timer = (milliseconds: number, callback: () => void) => () => void;
 
 export interface ListenerOptions {
   ranges: readonly QueueRange[];
-  /** Milliseconds that a handler may take for one packet. */
-  timeout: number;
+  /** How long a handler may take for one packet. */
+  patience: Patience;
   timer: Timer;
   /** Number of the input packet under way, for messages. */
   packetNumber: () => number;
@@ -107,11 +108,33 @@ export function queueListener(options: ListenerOptions): Listener {
   };
 }
 
-function withTimeout(answer: Promise<QueueAnswer>, { timeout, timer }: ListenerOptions): Promise<QueueAnswer> {
+function withTimeout(answer: Promise<QueueAnswer>, { patience, timer }: ListenerOptions): Promise<QueueAnswer> {
   return new Promise((resolve, reject) => {
-    const cancel = timer(timeout, () =>
-      reject(new QueueError(`no answer within ${timeout / 1000} s (--queue-timeout)`)),
-    );
+    const cancel = timer(patience.milliseconds, () => reject(tooLate('no answer', patience)));
     answer.then(resolve, reject).finally(cancel);
   });
+}
+
+/**
+ * Does `work` with the handlers that `open` gives, and ends them in any case. Throws what went wrong in `work`, or what a handler says at
+ * its end.
+ */
+export async function withHandlers<O, T>(
+  options: readonly O[],
+  open: (option: O) => Promise<QueueRange>,
+  work: (ranges: readonly QueueRange[]) => Promise<T>,
+): Promise<T> {
+  const ranges: QueueRange[] = [];
+  const close = () => Promise.allSettled(ranges.map(({ handler }) => handler.close?.()));
+  let result: T;
+  try {
+    for (const option of options) ranges.push(await open(option));
+    result = await work(ranges);
+  } catch (error) {
+    // What handlers say when they end now follows from this.
+    await close();
+    throw error;
+  }
+  for (const end of await close()) if (end.status === 'rejected') throw end.reason;
+  return result;
 }

@@ -1,8 +1,9 @@
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { commandHandler } from './command.ts';
-import { QueueError, type QueueHandler } from './handler.ts';
-import { fixedHandler, functionHandler, type Handler, type QueueRange } from './listener.ts';
+import { QueueError } from './handler.ts';
+import { fixedHandler, type Handler, type QueueRange } from './listener.ts';
+import { moduleHandler } from './module.ts';
+import type { Patience } from './patience.ts';
 
 /** What one `--queue A[-B]=HANDLER` says. */
 export interface QueueOption {
@@ -31,34 +32,21 @@ export function parseQueueOption(text: string): QueueOption {
   return { first, last, handler };
 }
 
-/** Loads or starts the handler of an option. */
-export async function openHandler(option: QueueOption, directory: string): Promise<QueueRange> {
+/**
+ * Loads or starts the handler of an option.
+ *
+ * @param directory where a module's path starts
+ * @throws QueueError if a module cannot be loaded
+ */
+export async function openHandler(option: QueueOption, directory: string, patience: Patience): Promise<QueueRange> {
   const { first, last, handler } = option;
   const range = first === last ? String(first) : `${first}-${last}`;
   const name = `--queue ${range}=${handler}`;
-  return { first, last, handler: await makeHandler(name, handler, directory) };
+  return { first, last, handler: await makeHandler(name, handler, directory, patience) };
 }
 
-async function makeHandler(name: string, text: string, directory: string): Promise<Handler> {
+async function makeHandler(name: string, text: string, directory: string, patience: Patience): Promise<Handler> {
   if (text === 'accept' || text === 'drop') return fixedHandler(name, text);
-  if (/^\S+\.m?js$/.test(text)) return functionHandler(name, await loadModule(name, path.resolve(directory, text)));
+  if (/^\S+\.m?js$/.test(text)) return moduleHandler(name, path.resolve(directory, text), patience);
   return commandHandler(name, text);
-}
-
-async function loadModule(name: string, file: string): Promise<QueueHandler> {
-  let loaded: { default?: unknown };
-  try {
-    loaded = (await import(pathToFileURL(file).href)) as { default?: unknown };
-  } catch (error) {
-    throw new QueueError(
-      `${name}: ${file} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-  // A CommonJS module compiled from `export default` holds it one level deeper.
-  const nested = loaded.default as { default?: unknown } | undefined;
-  const handler = typeof nested === 'function' ? nested : nested?.default;
-  if (typeof handler !== 'function') {
-    throw new QueueError(`${name}: ${file} has no default export that is a function`);
-  }
-  return handler as QueueHandler;
 }

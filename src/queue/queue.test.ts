@@ -8,8 +8,9 @@ import { fromHex, toHex } from '../packet/bytes.ts';
 import { simulate } from '../simulation/simulate.ts';
 import { readAnswer, readAnswerLine } from './answer.ts';
 import { handlerPacket, type QueueHandler } from './handler.ts';
-import { functionHandler, type QueueRange, queueListener } from './listener.ts';
+import { functionHandler, type QueueRange, queueListener, withHandlers } from './listener.ts';
 import { openHandler, parseQueueOption } from './open.ts';
+import type { Patience } from './patience.ts';
 
 const PACKET: QueuedPacket = {
   queue: 50,
@@ -34,10 +35,12 @@ const PACKET: QueuedPacket = {
 const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-queue-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function listener(ranges: QueueRange[], timeout = 5000) {
+const PATIENCE = { milliseconds: 5000, option: '--queue-timeout' };
+
+function listener(ranges: QueueRange[], patience: Patience = PATIENCE) {
   return queueListener({
     ranges,
-    timeout,
+    patience,
     packetNumber: () => 12,
     timer(milliseconds, callback) {
       const timer = setTimeout(callback, milliseconds);
@@ -46,13 +49,10 @@ function listener(ranges: QueueRange[], timeout = 5000) {
   });
 }
 
-async function asked(command: string, timeout?: number): Promise<unknown> {
-  const range = await openHandler(parseQueueOption(`50=${command}`), folder);
-  try {
-    return await listener([range], timeout).handle(PACKET);
-  } finally {
-    await range.handler.close?.();
-  }
+function asked(command: string, milliseconds = 5000): Promise<unknown> {
+  const patience = { ...PATIENCE, milliseconds };
+  const open = (text: string) => openHandler(parseQueueOption(text), folder, patience);
+  return withHandlers([`50=${command}`], open, async (ranges) => listener([...ranges], patience).handle(PACKET));
 }
 
 describe('answers', () => {
@@ -169,7 +169,7 @@ COMMIT
   async function traced(handler: QueueHandler, limit?: { length: number; failOpen: boolean }) {
     const queues = queueListener({
       ranges: [{ first: 5, last: 5, handler: functionHandler('h', handler) }],
-      timeout: 1000,
+      patience: PATIENCE,
       timer: () => () => undefined,
       packetNumber: () => 0,
       ...(limit === undefined ? {} : { limit }),

@@ -5,7 +5,7 @@ import { type Failure, judge, type Observed, observe } from '../../check/judge.t
 import { Tally } from '../../check/split.ts';
 import type { Machine } from '../../datapath/machine-contract.ts';
 import { QueueError } from '../../queue/handler.ts';
-import { type QueueRange, queueListener } from '../../queue/listener.ts';
+import { type QueueRange, queueListener, withHandlers } from '../../queue/listener.ts';
 import { openHandler, parseQueueOption } from '../../queue/open.ts';
 import { mergeSources } from '../../trace/input.ts';
 import { RepeatError, repetition } from '../../trace/repeat.ts';
@@ -35,8 +35,8 @@ export interface CaseResult {
 const WIDTH = 76;
 /** Of the connections of a repeated case that are not as expected, so many are told of. */
 const TOLD = 5;
-/** Milliseconds that a queue's handler may take for a packet. */
-const QUEUE_TIMEOUT = 10_000;
+/** How long a queue's handler may take for a packet. */
+const PATIENCE = { milliseconds: 10_000 };
 
 /** Runs the cases of a file, each on a fresh machine unless it goes on with that of the case before. */
 export async function runCases(file: string, cases: CaseFile, io: Io): Promise<CaseResult[]> {
@@ -51,27 +51,26 @@ export async function runCases(file: string, cases: CaseFile, io: Io): Promise<C
       told.add(line);
     },
   };
-  const ranges: QueueRange[] = [];
+  const open = (queue: string): Promise<QueueRange> => openQueue(file, queue);
   try {
-    for (const queue of cases.queues) ranges.push(await openQueue(file, queue));
-    let runner: CaseRunner | null = null;
-    for (const [index, each] of cases.cases.entries()) {
-      if (runner === null || !each.continued) {
-        runner = new CaseRunner(file, cases, each, ranges, needsSteps(cases.cases, index), quiet);
+    await withHandlers(cases.queues, open, async (ranges) => {
+      let runner: CaseRunner | null = null;
+      for (const [index, each] of cases.cases.entries()) {
+        if (runner === null || !each.continued) {
+          runner = new CaseRunner(file, cases, each, ranges, needsSteps(cases.cases, index), quiet);
+        }
+        results.push(await runner.run(each));
       }
-      results.push(await runner.run(each));
-    }
+    });
   } catch (error) {
     if (error instanceof QueueError) throw new CaseFileError(`${file}: ${error.message}`);
     throw error;
-  } finally {
-    await Promise.all(ranges.map(({ handler }) => handler.close?.()));
   }
   return results;
 }
 
 function openQueue(file: string, text: string): Promise<QueueRange> {
-  return openHandler(parseQueueOption(text), path.dirname(path.resolve(file)));
+  return openHandler(parseQueueOption(text), path.dirname(path.resolve(file)), PATIENCE);
 }
 
 /** Whether somebody looks at the steps of this case or of those that go on with its machine: a repeated one is faster without. */
@@ -114,7 +113,7 @@ class CaseRunner {
         queues:
           ranges.length === 0
             ? null
-            : queueListener({ ranges, timeout: QUEUE_TIMEOUT, timer: wallTimer, packetNumber: () => this.packets }),
+            : queueListener({ ranges, patience: PATIENCE, timer: wallTimer, packetNumber: () => this.packets }),
       },
     );
     this.clock = this.loaded.startClock;

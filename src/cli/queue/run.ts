@@ -1,7 +1,8 @@
-import { mkdtempSync, realpathSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
+import { adapterFile } from '../../queue/adapters.ts';
 import { QueueError } from '../../queue/handler.ts';
 import { buildShim, QueueProgram } from '../../queue/program.ts';
 import { serve } from '../../queue/serve.ts';
@@ -26,7 +27,7 @@ export async function runProgram(command: readonly string[], io: Io): Promise<nu
 }
 
 function shimFor(io: Io): string {
-  const source = path.resolve(path.dirname(realpathSync(process.argv[1]!)), '../adapters/nfqueue/shim.c');
+  const source = adapterFile('nfqueue/shim.c');
   const compiler = io.env.CC ?? 'cc';
   const cache = path.join(io.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'iptsim');
   try {

@@ -1,5 +1,6 @@
-import { type Listener, type QueueRange, queueListener } from '../../queue/listener.ts';
-import { openHandler } from '../../queue/open.ts';
+import { type Listener, type QueueRange, queueListener, withHandlers } from '../../queue/listener.ts';
+import { openHandler, type QueueOption } from '../../queue/open.ts';
+import type { Patience } from '../../queue/patience.ts';
 import { readStateFile, writeStateFile } from '../../state/files.ts';
 import type { InputPacket } from '../../trace/input.ts';
 import { mergeSources } from '../../trace/input.ts';
@@ -24,83 +25,112 @@ const WIDTH = 80;
 
 /** Builds the machine, gives it all packets, reports, and writes the state back if asked to. */
 export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io): Promise<void> {
+  const patience = { milliseconds: options.queueTimeout, option: '--queue-timeout' };
+  const open = (queue: QueueOption): Promise<QueueRange> => openHandler(queue, process.cwd(), patience);
+  let unlock = (): void => {};
+  try {
+    // Handlers end before anything is written back: one that then turns out to be broken leaves the state as it was.
+    const commit = await withHandlers(options.queues, open, (ranges) =>
+      play(options, read, io, listenerOf(options, ranges, patience), (loaded) => {
+        unlock = loaded.close;
+      }),
+    );
+    commit();
+  } finally {
+    unlock();
+  }
+}
+
+/** Handlers behind the queues, and the number of the packet under way. */
+interface Handlers {
+  queues: Listener;
+  number: number;
+}
+
+function listenerOf(options: TraceOptions, ranges: readonly QueueRange[], patience: Patience): Handlers | null {
+  if (ranges.length === 0) return null;
+  const listener: Handlers = {
+    number: 0,
+    queues: queueListener({
+      ranges,
+      patience,
+      timer: wallTimer,
+      packetNumber: () => listener.number,
+      limit: { length: options.queueLength, failOpen: options.queueFailOpen },
+    }),
+  };
+  return listener;
+}
+
+/** Gives all packets to the machine; what it returns writes the state back if that was asked for. */
+async function play(
+  options: TraceOptions,
+  read: ReadInputs,
+  io: Io,
+  listener: Handlers | null,
+  onLoaded: (loaded: LoadedMachine) => void,
+): Promise<() => void> {
   const started = process.hrtime.bigint();
   const steps: Step[] = [];
   const observed = options.format === 'text' || (options.format === 'json' && options.steps);
   const events = options.format === 'events' ? new EventRecorder(io.out, options.commit) : null;
-  const ranges: QueueRange[] = [];
-  let listener: Listener | null = null;
-  let number = 0;
-  let loaded: LoadedMachine | null = null;
-  try {
-    for (const queue of options.queues) ranges.push(await openHandler(queue, process.cwd()));
-    if (ranges.length > 0) {
-      listener = queueListener({
-        ranges,
-        timeout: options.queueTimeout,
-        timer: wallTimer,
-        packetNumber: () => number,
-        limit: { length: options.queueLength, failOpen: options.queueFailOpen },
-      });
-    }
-    loaded = loadMachine(options, read, io, {
-      events,
-      observer: observed ? (step) => steps.push(step) : null,
-      collect: options.format !== 'summary' || options.writePcap !== null || hasFlows(read),
-      queues: listener,
-    });
-    const { sources, notes, remarks } = openInputs(read, loaded, options.at ?? loaded.startClock);
-    for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
-    const source = mergeSources(sources);
-    const machine = loaded.start(source.nextTime);
-    const { before } = loaded;
-    const watched = events !== null || observed || ranges.length > 0 || loaded.watches;
-    const running = process.hrtime.bigint();
-    const reporters = reportersOf(options, loaded, steps, io);
-    if (read.written.some(({ line }) => line.kind === 'packet' && line.packet.out !== undefined)) {
-      reporters.push(wayReporter(io));
-    }
-    const progress = io.stderrIsTerminal ? progressLine(io, started) : null;
-    const result = await run({
-      machine,
-      source,
-      reporters,
-      keepOriginals: options.format === 'text',
-      ...(watched
-        ? {
-            before: (input: InputPacket) => {
-              number++;
-              before(input);
-              if (events !== null) events.time = Math.max(events.time, input.time);
-              steps.length = 0;
-            },
-          }
-        : {}),
-      ...(progress === null ? {} : { progress: progress.show }),
-    });
-    progress?.clear();
-    if (notes.cut > 0) {
-      io.err(
-        `iptsim trace: ${notes.cut} packets were cut by the capture (snap length): zeros stand for what is missing\n`,
-      );
-    }
-    for (const [queue, count] of listener?.waiting() ?? []) {
-      io.err(`iptsim trace: ${count} packets still wait in queue ${queue}: lost, now that its handler ends\n`);
-    }
-    if (options.format === 'summary') {
-      io.out(summaryLine(result, Number(process.hrtime.bigint() - running) / 1e9));
-    }
-    if (options.commit) {
-      loaded.commit(machine);
-      // Events of an earlier trace are past.
-      if (events !== null || readStateFile(io.directory, EVENTS_FILE) !== null) {
-        writeStateFile(io.directory, EVENTS_FILE, events?.text() ?? '');
-      }
-    }
-  } finally {
-    loaded?.close();
-    await Promise.all(ranges.map(({ handler }) => handler.close?.()));
+  const loaded = loadMachine(options, read, io, {
+    events,
+    observer: observed ? (step) => steps.push(step) : null,
+    collect: options.format !== 'summary' || options.writePcap !== null || hasFlows(read),
+    queues: listener?.queues ?? null,
+  });
+  onLoaded(loaded);
+  const { sources, notes, remarks } = openInputs(read, loaded, options.at ?? loaded.startClock);
+  for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
+  const source = mergeSources(sources);
+  const machine = loaded.start(source.nextTime);
+  const { before } = loaded;
+  const watched = events !== null || observed || listener !== null || loaded.watches;
+  const running = process.hrtime.bigint();
+  const reporters = reportersOf(options, loaded, steps, io);
+  if (read.written.some(({ line }) => line.kind === 'packet' && line.packet.out !== undefined)) {
+    reporters.push(wayReporter(io));
   }
+  const progress = io.stderrIsTerminal ? progressLine(io, started) : null;
+  const result = await run({
+    machine,
+    source,
+    reporters,
+    keepOriginals: options.format === 'text',
+    ...(watched
+      ? {
+          before: (input: InputPacket) => {
+            if (listener !== null) listener.number++;
+            before(input);
+            if (events !== null) events.time = Math.max(events.time, input.time);
+            steps.length = 0;
+          },
+        }
+      : {}),
+    ...(progress === null ? {} : { progress: progress.show }),
+  });
+  progress?.clear();
+  if (notes.cut > 0) {
+    io.err(
+      `iptsim trace: ${notes.cut} packets were cut by the capture (snap length): zeros stand for what is missing\n`,
+    );
+  }
+  for (const [queue, count] of listener?.queues.waiting() ?? []) {
+    io.err(`iptsim trace: ${count} packets still wait in queue ${queue}: lost, now that its handler ends\n`);
+  }
+  if (options.format === 'summary') {
+    io.out(summaryLine(result, Number(process.hrtime.bigint() - running) / 1e9));
+  }
+  const { commit } = loaded;
+  return () => {
+    if (!options.commit) return;
+    commit(machine);
+    // Events of an earlier trace are past.
+    if (events !== null || readStateFile(io.directory, EVENTS_FILE) !== null) {
+      writeStateFile(io.directory, EVENTS_FILE, events?.text() ?? '');
+    }
+  };
 }
 
 /** Says where a packet did not leave by the interface that it names: routing decides. */
