@@ -31,6 +31,15 @@ const STATUSES = [
   'UNREPLIED',
   'EXPECTED',
   'FOO',
+  '!ASSURED',
+  'SEEN_REPLY,!ASSURED',
+  '!SEEN_REPLY,!FIXED_TIMEOUT',
+  'unset',
+  'UN',
+  'UNREPLIED,ASSURED',
+  'src_nat',
+  'DST_NAT,ASSURED',
+  ',ASSURED',
 ];
 const OUTPUTS = [
   'extended',
@@ -44,6 +53,11 @@ const OUTPUTS = [
   'userspace',
   'foo',
   'save,id',
+  'extended,id,ktimestamp',
+  'xml,ktimestamp',
+  'xml,extended',
+  'e,i',
+  'ktimestamp,userspace',
 ];
 
 /** Writes calls: mostly sound ones that meet the same few connections again and again, some odd, some wrong. */
@@ -129,12 +143,12 @@ class Writer {
     if (this.often(97)) words.push('-p', name, ...this.protocolWords(name, true));
     if (this.often(96)) words.push('-t', this.one(TIMES));
     if (this.often(30)) words.push('-u', this.one(STATUSES));
-    if (this.often(25)) words.push('-m', this.one(['1', '0x10', '7', '0']));
+    if (this.often(25)) words.push('-m', this.one(['1', '0x10', '7', '0', '0xffffffff', '4294967296', 'x', '7/0xf']));
+    if (this.often(4)) words.push('-u', this.one(STATUSES));
     if (this.often(12)) words.push(this.one(['-w', '--orig-zone', '--reply-zone']), this.one(['1', '2', '0']));
     const target = this.address(family);
-    const place = family === 4 ? `${target}:${this.one(PORTS)}` : `[${target}]:${this.one(PORTS)}`;
-    if (this.often(10)) words.push('-n', this.often(60) ? target : place);
-    if (this.often(10)) words.push('-g', this.often(60) ? target : place);
+    if (this.often(10)) words.push('-n', this.often(60) ? target : this.place(target));
+    if (this.often(10)) words.push('-g', this.often(60) ? target : this.place(target));
     if (this.often(3)) words.push('-f', this.one(['ipv4', 'ipv6', 'foo']));
     return words;
   }
@@ -154,16 +168,25 @@ class Writer {
     if (this.often(15))
       words.push('-m', this.one(update ? ['1', '9', '7/0xf', '0'] : ['1', '7', '0', '0x10/0xf0', '7/3']));
     if (this.often(12)) words.push('-u', this.one(STATUSES));
+    if (this.often(3)) words.push('-m', this.one(['1', '4', '6']));
     if (this.often(8)) words.push('-w', this.one(['0', '1', '2']));
     if (this.often(3)) words.push(this.one(['--orig-zone', '--reply-zone']), this.one(['1', '2']));
     if (this.often(6)) words.push(this.one(['-n', '-g', '-j']));
     if (this.often(5)) words.push(this.one(['-n', '-g', '-j']), this.address(family));
+    if (this.often(3)) words.push(this.one(['--src-nat', '--dst-nat', '--any-nat']), this.place(this.address(family)));
     if (this.often(4)) words.push('-f', family === 4 ? 'ipv4' : 'ipv6');
-    if (this.often(3)) words.push('--mask-src', '255.255.255.0');
+    if (this.often(3)) words.push('--mask-src', this.one(['255.255.255.0', '255.0.255.0', 'ffff::', '0.0.0.0']));
+    if (this.often(3)) words.push('--mask-dst', this.one(['255.255.255.0', '0.0.0.255', 'ffff:ffff::']));
     if (this.often(2)) words.push('-i', '999999999');
     if (this.often(2)) words.push('-c', '1');
     if (update && this.often(50)) words.push('-t', this.one(TIMES));
     return words;
+  }
+
+  /** An address with a port. */
+  place(address: string): string {
+    const port = this.often(95) ? this.one(PORTS) : this.one(['', '0', '65536', 'x']);
+    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
   }
 
   network(family: 4 | 6): string {
@@ -222,6 +245,47 @@ class Writer {
       ['-F', '-p', 'tcp'],
       ['-L', '-j', '-n'],
       ['-L', '-b', '5'],
+      ['-L', '-z', '-o', 'extended'],
+      ['-L', 'conntrack', '-o', 'xml'],
+      ['-L', 'conn'],
+      ['-L', 'd'],
+      ['-L', 'unc', '-o', 'xml'],
+      ['-L', 'dying', '-o', 'extended,id'],
+      ['--dump', '--family=ipv6'],
+      ['--dump', '--orig', '10.0.0.1'],
+      ['-D', '-l', 'foo'],
+      ['-U', '--label-del'],
+      ['-I', '--label-add', 'foo', '-s', '10.0.0.1', '-d', '10.0.0.2', '-p', 'udp', '-t', '1000'],
+      ['-G', '-p', 'udp'],
+      ['-h', '-p', 'icmp'],
+      ['-h', '-p', 'gre'],
+      ['-C', 'expect'],
+      ['-C', 'dying'],
+      ['-F', 'unconfirmed'],
+      ['-E', 'foo'],
+      ['-L', '-e', 'NEW'],
+      ['-L', '-o', 'id,foo'],
+      ['-L', '-o', ''],
+      ['-L', '-o', ','],
+      ['-L', '-n', '10.0.0.1:99999'],
+      ['-L', '-g', '[::1'],
+      ['-L', '-g', '[]:1'],
+      ['-L', '-g', '10.0.0.1:'],
+      ['-L', '-p', 'tcp', '--sport', '99999'],
+      ['-L', '-p', 'tcp', '--sport', 'http'],
+      ['-L', '-p', 'tcp', '--state', ''],
+      ['-L', '--src', '10.0.0.1', '--src', '10.0.0.2'],
+      ['-L', '-p', 'udp', '-p', 'tcp'],
+      ['-L', 'expect', '-o', 'xml,id'],
+      ['-V', '-L'],
+      ['-A', 'expect'],
+      ['-U', 'expect'],
+      ['-L', '-w', '65536'],
+      ['-L', '-w', 'x'],
+      ['-S', 'expect'],
+      ['-L', 'stray', 'word'],
+      ['-L', 'conntrack', 'word'],
+      ['--version'],
     ]);
   }
 

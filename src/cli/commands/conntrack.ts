@@ -10,7 +10,7 @@ import { readStateFile, StateError, writeStateFile } from '../../state/files.ts'
 import { lockDirectory } from '../../state/lock.ts';
 import { MACHINE_FILE } from '../../state/machine-memory.ts';
 import { systemNames } from '../../state/names.ts';
-import { createEntry, requestedTuple, updateEntry } from '../conntrack/change.ts';
+import { createEntry, requestedTuple, type UpdateResult, updateEntry } from '../conntrack/change.ts';
 import { EVENTS_FILE, showEvents } from '../conntrack/events.ts';
 import { createExpectation } from '../conntrack/expect.ts';
 import { entryLine, expectationLine } from '../conntrack/print.ts';
@@ -202,10 +202,13 @@ async function change(request: Request, io: Io): Promise<number> {
     const table = open(io);
     if (command === 'create' || command === 'add') await applySysctls(table.service, io);
     const before = table.service.save();
-    const count = apply(request, table, io);
-    const after = table.service.save();
-    if (after !== before) writeStateFile(io.directory, CONNTRACK_FILE, after);
-    return count;
+    try {
+      return apply(request, table, io);
+    } finally {
+      // An error does not undo what was done before it.
+      const after = table.service.save();
+      if (after !== before) writeStateFile(io.directory, CONNTRACK_FILE, after);
+    }
   } finally {
     release?.();
   }
@@ -327,6 +330,21 @@ function get(request: Request, service: ConntrackService, io: Io, show: (entry: 
   return 1;
 }
 
+/** An answer of the kernel: an entry, or how a request ended. */
+interface Reply {
+  /** What the tool says to the error; null: none. */
+  failure: string | null;
+  entry?: Entry;
+}
+
+const UPDATE_FAILURES: Readonly<Record<Exclude<UpdateResult, 'same'>, string | null>> = {
+  updated: null,
+  busy: 'Device or resource busy',
+  'not-found': 'No such file or directory',
+  'not-permitted': 'sorry, you must be root or get CAP_NET_ADMIN capability to do this',
+  'not-supported': 'Operation not supported',
+};
+
 function update(
   request: Request,
   service: ConntrackService,
@@ -340,20 +358,22 @@ function update(
   // A source port alone is compared together with the destination port, which then is 0.
   const halfPorts = request.addresses.has('s') && request.values.has('sport') && !request.values.has('dport');
   let count = 0;
+  // Two requests for each entry, both acknowledged, but the tool reads one answer for each and so falls behind.
+  const waiting: Reply[] = [];
   for (const entry of halfPorts ? [] : chosen(filter, service)) {
     const result = updateEntry(service, entry, request);
-    if (result === 'not-found') io.err('Operation failed: No such file or directory\n');
-    if (result === 'not-supported') {
-      const text = 'Operation failed: Operation not supported';
-      throw new ConntrackProblem(text, 1, `${text}\n`);
-    }
-    // An entry that stays as it is counts and is shown all the same.
-    if (result === 'busy') io.err('Operation failed: Device or resource busy\n');
-    else if (result === 'not-permitted') {
-      io.err('Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do this\n');
-    } else if (result !== 'updated') continue;
-    // The real tool shows only the first.
-    if (count++ === 0) show(entry, 2);
+    if (result === 'same') continue;
+    const failure = UPDATE_FAILURES[result];
+    waiting.push({ failure });
+    const answer = waiting.shift()!.failure;
+    if (answer !== null) io.err(`Operation failed: ${answer}\n`);
+    if (result === 'not-found' || result === 'not-supported') waiting.push({ failure });
+    else waiting.push({ failure: null, entry }, { failure: null });
+    const got = waiting.shift()!;
+    if (got.failure === UPDATE_FAILURES['not-found']) continue;
+    if (got.failure !== null) throw new ConntrackProblem(`Operation failed: ${got.failure}`, 1);
+    if (got.entry !== undefined) show(got.entry, 2);
+    count++;
   }
   return count;
 }

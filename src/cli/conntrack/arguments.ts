@@ -89,3 +89,35 @@ export function readAddress(text: string): { family: Family; words: AddressWords
   const high = parts.reduce((sum, part, i) => sum + part * 2 ** (8 * (3 - i)), 0);
   return { family: 4, words: [high + last, 0, 0, 0] };
 }
+
+/** A prefix length as strtol reads it (nothing is 0); null if it is none. */
+export function readPrefix(text: string, family: Family): number | null {
+  if (!/^(\s*\+?[0-9]+)?$/.test(text)) return null;
+  const prefix = Number(text);
+  return prefix <= (family === 4 ? 32 : 128) ? prefix : null;
+}
+
+/** The first `prefix` bits. */
+export function prefixMask(prefix: number): AddressWords {
+  const word = (i: number) => {
+    const left = Math.min(32, Math.max(0, prefix - 32 * i));
+    return left === 0 ? 0 : (0xffffffff << (32 - left)) >>> 0;
+  };
+  return [word(0), word(1), word(2), word(3)];
+}
+
+/** ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT taken apart; brackets without a port behind them stay. */
+export function splitPlace(text: string): { host: string; port: string | null } {
+  const open = text.indexOf('[');
+  if (open < 0) {
+    const colon = text.indexOf(':');
+    if (colon < 0 || text.includes(':', colon + 1)) return { host: text, port: null };
+    return { host: text.slice(0, colon), port: text.slice(colon + 1) };
+  }
+  const close = text.indexOf(']', open + 1);
+  if (close === open + 1) throw new ConntrackProblem('No IPv6 address specified');
+  if (close < 0) throw new ConntrackProblem("No closing ']' around IPv6 address");
+  const colon = text.indexOf(':', close);
+  if (colon < 0) return { host: text, port: null };
+  return { host: text.slice(open + 1, close), port: text.slice(colon + 1) };
+}

@@ -188,7 +188,7 @@ export function updateEntry(service: ConntrackService, entry: Entry, request: Re
   const state = entry.words[entry.base + Field.protocol]! & 0xff;
   const mark = options.has('m') ? ((entry.mark & ~request.mark.mask) ^ request.mark.value) >>> 0 : entry.mark;
   const status = entry.status | (options.has('u') ? request.status.value : 0);
-  const labelled = request.labels.add.length > 0 || request.labels.remove !== null;
+  const labelled = request.labels.add.length > 0 || (request.labels.remove !== null && entry.has(Extra.labels));
   const stated = values.has('state') && values.get('state') !== state;
   if (mark === entry.mark && status === entry.status && !options.has('t') && !stated && !labelled) return 'same';
   // The message that asks for the change names no zone and, without an address, no family.

@@ -129,6 +129,11 @@ const LONG: readonly (readonly [name: string, need: LongOption<string>['need'], 
   ['reply-zone', 'required', ')'],
 ];
 
+/** The long name that messages use for a letter: the tool's first. */
+export function optionName(letter: string): string {
+  return LONG.find(([, , id]) => id === letter)![0];
+}
+
 export const SHORT_OPTIONS = shortOptions(
   'L::I::U::D::G::E::F::A::hVs:d:r:q:p:t:u:e:a:z[:]:{:}:m:i:f:o:n::g::c:b:C::Sj::w:l:<:>::(:):',
 );

@@ -1,7 +1,7 @@
 import type { AddressWords, Family } from '../../packet/family.ts';
 import { Getopt } from '../../syntax/getopt.ts';
-import { readAddress, readNumber, readStatus, readWords } from './arguments.ts';
-import { allLongOptions, type CommandName, checkGeneralOptions, SHORT_OPTIONS } from './options.ts';
+import { prefixMask, readAddress, readNumber, readPrefix, readStatus, readWords, splitPlace } from './arguments.ts';
+import { allLongOptions, type CommandName, checkGeneralOptions, optionName, SHORT_OPTIONS } from './options.ts';
 import { ConntrackProblem } from './problem.ts';
 import {
   checkProtocolOptions,
@@ -14,10 +14,8 @@ import {
 
 export type TableName = 'conntrack' | 'expect' | 'dying' | 'unconfirmed';
 
-/** An address option; `prefix` only where CIDR notation was used. */
 export interface AddressOption {
   address: AddressWords;
-  prefix: number | null;
 }
 
 export interface NatOption {
@@ -94,6 +92,8 @@ const OUTPUT_WORDS: readonly OutputWord[] = [
   'userspace',
   'save',
 ];
+/** Mask options of the addresses that may be written in CIDR notation. */
+const MASK_OF: Readonly<Record<string, string>> = { s: '{', d: '}', '[': '{', ']': '}' };
 const TABLES: readonly TableName[] = ['expect', 'conntrack', 'dying', 'unconfirmed'];
 
 export function parseRequest(args: readonly string[], names: RequestNames): Request {
@@ -185,7 +185,7 @@ class RequestParser {
       case ']':
       case '{':
       case '}':
-        this.takeAddress(id, text);
+        request.addresses.set(id, { address: this.takeAddress(id, text).words });
         break;
       case 'n':
       case 'g':
@@ -282,25 +282,24 @@ class RequestParser {
     request.family = family;
   }
 
-  private takeAddress(letter: string, text: string): void {
+  /** An address; a prefix in CIDR notation is that of the mask option that belongs to it. */
+  private takeAddress(letter: string, text: string): { words: AddressWords; family: Family } {
     const slash = text.indexOf('/');
     const host = slash < 0 ? text : text.slice(0, slash);
     const address = readAddress(host);
     if (address === null) throw new ConntrackProblem(`Invalid IP address \`${host}'`);
-    let prefix: number | null = null;
-    if (slash >= 0) {
-      const length = text.slice(slash + 1);
-      prefix = /^[0-9]+$/.test(length) ? Number(length) : -1;
-      if (prefix < 0 || prefix > (address.family === 4 ? 32 : 128)) throw new ConntrackProblem('Invalid netmask');
-      const mask = ({ s: '{', d: '}' } as Record<string, string>)[letter];
-      if (mask === undefined) {
-        const name = letter === 'r' ? 'reply-src' : letter === 'q' ? 'reply-dst' : 'tuple-src';
-        throw new ConntrackProblem(`CIDR notation unavailable for \`--${name}'`);
-      }
-      this.request.options.add(mask);
-    }
     this.setFamily(address.family);
-    this.request.addresses.set(letter, { address: address.words, prefix });
+    if (slash >= 0) {
+      const mask = MASK_OF[letter];
+      if (mask === undefined) throw new ConntrackProblem(`CIDR notation unavailable for \`--${optionName(letter)}'`);
+      const prefix = readPrefix(text.slice(slash + 1), address.family);
+      if (prefix === null) throw new ConntrackProblem('Invalid netmask');
+      if (prefix < (address.family === 4 ? 32 : 128)) {
+        this.request.options.add(mask);
+        this.request.addresses.set(mask, { address: prefixMask(prefix) });
+      }
+    }
+    return address;
   }
 
   private takeNat(letter: string, word: string | null): void {
@@ -308,19 +307,14 @@ class RequestParser {
       this.request.nat.set(letter, { address: null, family: null, port: null });
       return;
     }
-    // One colon parts a port off; more of them are an IPv6 address, or stand outside its brackets.
-    const bracket = /^\[([^\]]*)\](?::(.*))?$/.exec(word);
-    const single = word.indexOf(':') >= 0 && word.indexOf(':') === word.lastIndexOf(':');
-    const host = bracket?.[1] ?? (single ? word.slice(0, word.indexOf(':')) : word);
-    const portText = bracket?.[2] ?? (single ? word.slice(word.indexOf(':') + 1) : undefined);
+    const { host, port: portText } = splitPlace(word);
     let port: number | null = null;
-    if (portText !== undefined) {
-      port = /^[0-9]+$/.test(portText) ? Number(portText) : 0;
-      if (port === 0 || port > 65535) throw new ConntrackProblem(`Invalid port \`${portText}'`);
+    if (portText !== null) {
+      if (portText === '') throw new ConntrackProblem("No port specified after `:'");
+      port = /^[0-9]+$/.test(portText) ? Number(portText) : -1;
+      if (port < 0 || port > 65535) throw new ConntrackProblem(`Invalid port \`${portText}'`);
     }
-    const address = readAddress(host);
-    if (address === null) throw new ConntrackProblem(`Invalid IP address \`${host}'`);
-    this.setFamily(address.family);
+    const address = this.takeAddress(letter, host);
     this.request.nat.set(letter, { address: address.words, family: address.family, port });
   }
 

@@ -121,23 +121,15 @@ function selectsProtocolValues({ values }: Request, entry: Entry): boolean {
   return true;
 }
 
-/** Whether `-s 1.2.3.0 --mask-src ...` or CIDR notation covers an address. */
+/** Whether an address option, with its mask if there is one, covers an address. */
 function covers(
   option: AddressOption,
   mask: AddressOption | undefined,
   family: Family,
   words: ArrayLike<number>,
 ): boolean {
-  const bits = option.prefix ?? (family === 4 ? 32 : 128);
   for (let i = 0; i < (family === 4 ? 1 : 4); i++) {
-    const left = Math.min(32, Math.max(0, bits - 32 * i));
-    const own =
-      mask === undefined || option.prefix !== null
-        ? left === 0
-          ? 0
-          : (0xffffffff << (32 - left)) >>> 0
-        : mask.address[i]!;
-    if (((words[i]! ^ option.address[i]!) & own) !== 0) return false;
+    if (((words[i]! ^ option.address[i]!) & (mask?.address[i] ?? 0xffffffff)) !== 0) return false;
   }
   return true;
 }
