@@ -1,7 +1,18 @@
-import { formatAddress } from '../packet/address-text.ts';
-import type { Cloud, GroupRule, Service, VmPort } from './model.ts';
-import { type Decision, decide, type End, type Miss, type SideDecision } from './reach.ts';
-import { matterText, prefixText, ruleText, serviceText } from './service-text.ts';
+import { formatAddress, inPrefix } from '../packet/address-text.ts';
+import type { Cloud, GroupRule, Remote, Service, VmPort } from './model.ts';
+import {
+  answerTo,
+  CLIENT_PORTS,
+  coverPorts,
+  type Decision,
+  decide,
+  type End,
+  type Miss,
+  missOf,
+  packetOf,
+  type SideDecision,
+} from './reach.ts';
+import { matterText, prefixText, remotePrefixText, ruleText, serviceText } from './service-text.ts';
 
 /** Who reaches a service of a machine. */
 export interface Reachers {
@@ -24,16 +35,34 @@ export function whoCanReach(cloud: Cloud, to: End, service: Service): Reachers {
   for (const group of to.port!.groups) {
     for (const rule of cloud.groups.get(group)!.rules) {
       if (rule.direction !== 'ingress' || rule.family !== to.family || rule.remote.kind === 'group') continue;
-      // Asked without an address: only what the rule lets through counts.
-      const anyone: GroupRule = { ...rule, remote: { kind: 'any' } };
-      const open = new Map([[group, { name: group, rules: [anyone] }]]);
-      const asked: Cloud = { ...cloud, groups: open };
-      const here = { ...to.port!, groups: [group] };
-      const from: End = { port: null, family: to.family, address: [0, 0, 0, 0] };
-      if (decide(asked, from, { ...to, port: here }, service).allowed) outside.push(rule);
+      if (missOf(rule, packetOf(service)) === null) outside.push(rule);
     }
   }
-  return { machines, outside };
+  const answered = to.port!.stateful ? outside : outside.filter((rule) => answersLeave(cloud, to.port!, rule, service));
+  return { machines, outside: answered };
+}
+
+/** Whether rules of a stateless machine let the answers out to all whom a rule lets in. */
+function answersLeave(cloud: Cloud, port: VmPort, { family, remote }: GroupRule, service: Service): boolean {
+  const answer = answerTo(service, CLIENT_PORTS);
+  if (answer === null) return true;
+  const out = port.groups
+    .flatMap((group) => cloud.groups.get(group)!.rules)
+    .filter((rule) => rule.direction === 'egress' && rule.family === family && missOf(rule, answer) === null)
+    .filter((rule) => namesAll(rule.remote, remote));
+  return answer.ports === null ? out.length > 0 : coverPorts(out, answer.ports);
+}
+
+/** Whether a rule for `wide` is for all of `narrow`, as far as their words tell. */
+function namesAll(wide: Remote, narrow: Remote): boolean {
+  if (wide.kind === 'any') return true;
+  if (wide.kind === 'list') return narrow.kind === 'list' && narrow.list === wide.list;
+  if (wide.kind !== 'prefix' || narrow.kind !== 'prefix') return false;
+  const [a, b] = [wide.prefix, narrow.prefix];
+  const within = a.length <= b.length && inPrefix(a.family, b.address, a.address, a.length);
+  return (
+    within && wide.except.every((except) => narrow.except.some((other) => prefixText(other) === prefixText(except)))
+  );
 }
 
 export function whoCanReachText(to: End, service: Service, { machines, outside }: Reachers): string {
@@ -47,7 +76,7 @@ export function whoCanReachText(to: End, service: Service, { machines, outside }
     const { remote, family } = rule;
     const who =
       remote.kind === 'prefix'
-        ? prefixText(remote.prefix)
+        ? remotePrefixText(remote)
         : remote.kind === 'list'
           ? `prefix list ${remote.list}`
           : family === 4
@@ -62,6 +91,7 @@ export function whoCanReachText(to: End, service: Service, { machines, outside }
 const MISSES: Readonly<Record<Miss, (rule: GroupRule) => string>> = {
   protocol: (rule) => `is for ${matterText(rule)}`,
   port: (rule) => `is for ${matterText(rule)}`,
+  'some ports': (rule) => `is for ${matterText(rule)}, and answers go to any port from which clients ask`,
   type: (rule) => `is for ${matterText(rule)}`,
   remote: ({ direction }) => (direction === 'ingress' ? 'does not name the sender' : 'does not name the receiver'),
 };
@@ -71,7 +101,10 @@ export function decisionText(from: End, to: End, service: Service, decision: Dec
   const lines = [
     `${serviceText(service)} from ${endText(from)} to ${endText(to)}: ${decision.allowed ? 'allowed' : 'refused'}`,
   ];
-  for (const side of [decision.egress, decision.ingress]) if (side !== null) lines.push(...sideLines(side));
+  for (const side of [decision.egress, decision.ingress]) if (side !== null) lines.push(...sideLines(side, ''));
+  for (const side of decision.answers) {
+    lines.push(...sideLines(side, `answers (${matterText({ ...side.packet })}) `));
+  }
   if (decision.egress === null) lines.push('  out: the sender is no machine of this cloud');
   if (decision.ingress === null) lines.push('  in: the receiver is no machine of this cloud');
   return `${lines.join('\n')}\n`;
@@ -82,8 +115,8 @@ function endText({ port, family, address }: End): string {
   return port === null ? text : `${port.vm} (${text}, ${port.groups.join(', ') || 'in no group'})`;
 }
 
-function sideLines(side: SideDecision): string[] {
-  const word = side.direction === 'egress' ? 'out of' : 'into';
+function sideLines(side: SideDecision, what: string): string[] {
+  const word = `${what}${side.direction === 'egress' ? 'out of' : 'into'}`;
   if (side.basic) return [`  ${word} ${side.vm}: ICMPv6 needs no rule`];
   if (side.allowedBy !== null) return [`  ${word} ${side.vm}: allowed by ${ruleText(side.allowedBy)}`];
   const lines = [`  ${word} ${side.vm}: no rule allows it`];

@@ -1,7 +1,10 @@
 import type { Family } from '../packet/family.ts';
+import { arpRules } from './arp.ts';
+import { linkLocal } from './link-local.ts';
 import type { AddressPair, Cloud, Direction, GroupRule, Prefix, VmPort } from './model.ts';
-import { prefixText, protocolText, takesPorts } from './service-text.ts';
-import { compileSets, remoteSets, setName } from './sets.ts';
+import { PROTOCOL_NUMBERS, prefixText, protocolText, takesPorts } from './service-text.ts';
+import { compileSets, compileStatefulSets, inSet, remoteSets, setName } from './sets.ts';
+import { statelessRules } from './stateless.ts';
 
 /**
  * What the agent of one host loads: texts for `ipset restore` first, then for `iptables-restore` and `ip6tables-restore`. The layout is
@@ -12,6 +15,8 @@ export interface HostRules {
   sets: string;
   rules4: string;
   rules6: string;
+  /** For `ebtables-restore`: what iptables cannot see, frames of ARP and of other MACs. */
+  frames: string;
 }
 
 const BINARY = 'neutron-openvswi';
@@ -53,10 +58,16 @@ export function portsByHost(cloud: Cloud): Map<string, VmPort[]> {
 export function compileHost(host: string, ports: readonly VmPort[], cloud: Cloud): HostRules {
   return {
     host,
-    sets: compileSets(remoteSets(ports, cloud), cloud),
+    sets: compileSets(remoteSets(ports, cloud), cloud) + (hasBothKinds(ports) ? compileStatefulSets(ports) : ''),
     rules4: compileFamily(4, ports, cloud),
     rules6: compileFamily(6, ports, cloud),
+    frames: arpRules(ports),
   };
+}
+
+/** Whether a host has machines in stateful and in stateless groups. */
+function hasBothKinds(ports: readonly VmPort[]): boolean {
+  return ports.some(({ stateful }) => stateful) && ports.some(({ stateful }) => !stateful);
 }
 
 /** Comments as Neutron writes them (iptables_comments.py): people know them from its hosts. */
@@ -117,6 +128,7 @@ function compileFamily(family: Family, ports: readonly VmPort[], cloud: Cloud): 
   }
   rules.push(`-A ${SG_CHAIN} -j ACCEPT`, `-A ${FALLBACK} ${comment(COMMENTS.drop)} -j DROP`);
   return [
+    ...statelessRules(family, ports, BINARY, hasBothKinds(ports)),
     '*filter',
     ':INPUT ACCEPT [0:0]',
     ':FORWARD ACCEPT [0:0]',
@@ -128,11 +140,14 @@ function compileFamily(family: Family, ports: readonly VmPort[], cloud: Cloud): 
   ].join('\n');
 }
 
-/** What reaches every machine: answers to DHCP, and of ICMPv6 what IPv6 cannot do without (RFC 4890 section 4.4). */
+/** Types of ICMPv6 that reach every machine (RFC 4890 section 4.4). */
+export const INGRESS_BASICS6: readonly number[] = [130, 131, 132, 134, 135, 136];
+
+/** What reaches every machine: answers to DHCP, and of ICMPv6 what IPv6 cannot do without. */
 function ingressBasics(family: Family): string[] {
   if (family === 4) return [`-p udp -m udp --sport 67 --dport 68 ${comment(COMMENTS.dhcp)} -j RETURN`];
   return [
-    ...[130, 131, 132, 134, 135, 136].map(
+    ...INGRESS_BASICS6.map(
       (type) => `-p ipv6-icmp -m icmp6 --icmpv6-type ${type} ${comment(COMMENTS.icmp6)} -j RETURN`,
     ),
     `-p udp -m udp --sport 547 --dport 546 ${comment(COMMENTS.dhcp)} -j RETURN`,
@@ -173,22 +188,7 @@ function sourcePairs(family: Family, { pairs }: VmPort): string[] {
   return [...rules];
 }
 
-/** The address that a machine makes itself from its MAC (RFC 4291, appendix A). */
-function linkLocal(mac: string): Prefix {
-  const [a, b, c, d, e, f] = mac.split(':').map((part) => Number.parseInt(part, 16)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const high = (((a ^ 2) << 24) | (b << 16) | (c << 8) | 0xff) >>> 0;
-  const low = ((0xfe << 24) | (d << 16) | (e << 8) | f) >>> 0;
-  return { family: 6, address: [0xfe800000, 0, high, low], length: 128 };
-}
-
-/** Known connections, then the rules of the port's groups, then the end. */
+/** Known connections, then the rules of the port's groups, then the end. Nothing is known of the connections of stateless groups. */
 function groupRules(direction: Direction, family: Family, port: VmPort, cloud: Cloud): string[] {
   const lines = new Set<string>();
   for (const name of port.groups) {
@@ -196,36 +196,38 @@ function groupRules(direction: Direction, family: Family, port: VmPort, cloud: C
       if (rule.direction === direction && rule.family === family) lines.add(ruleLine(rule));
     }
   }
-  return [
-    `-m state --state RELATED,ESTABLISHED ${comment(COMMENTS.known)} -j RETURN`,
-    ...lines,
-    `-m state --state INVALID ${comment(COMMENTS.invalid)} -j DROP`,
-    `${comment(COMMENTS.unmatched)} -j ${FALLBACK}`,
-  ];
+  const known = `-m state --state RELATED,ESTABLISHED ${comment(COMMENTS.known)} -j RETURN`;
+  const invalid = `-m state --state INVALID ${comment(COMMENTS.invalid)} -j DROP`;
+  const end = `${comment(COMMENTS.unmatched)} -j ${FALLBACK}`;
+  return port.stateful ? [known, ...lines, invalid, end] : [...lines, end];
 }
 
 /** A group's rule as one of iptables, in the order in which iptables-save prints its parts. */
 export function ruleLine(rule: GroupRule): string {
   const { protocol, ports, icmp, remote, family, direction } = rule;
   const words: string[] = [];
-  if (remote.kind === 'prefix' && remote.prefix.length > 0) {
+  const named = inSet(remote);
+  if (named === null && remote.kind === 'prefix' && remote.prefix.length > 0) {
     words.push(direction === 'ingress' ? '-s' : '-d', prefixText(remote.prefix));
   }
   if (protocol !== null) {
     words.push('-p', protocolText(protocol));
     const whole = ports === null || (ports[0] === 0 && ports[1] === 65535);
     if (takesPorts(protocol) && !whole) {
-      words.push('-m', protocolText(protocol));
-      if (ports[0] === ports[1]) words.push('--dport', String(ports[0]));
-      else words.push('-m', 'multiport', '--dports', `${ports[0]}:${ports[1]}`);
+      const single = ports[0] === ports[1];
+      // iptables has no `-m udplite` of its own.
+      if (protocol === PROTOCOL_NUMBERS.udplite) {
+        words.push('-m', 'multiport', '--dports', single ? String(ports[0]) : `${ports[0]}:${ports[1]}`);
+      } else if (single) words.push('-m', protocolText(protocol), '--dport', String(ports[0]));
+      else words.push('-m', protocolText(protocol), '-m', 'multiport', '--dports', `${ports[0]}:${ports[1]}`);
     }
     if (icmp !== null) {
       const [match, option] = family === 4 ? ['icmp', '--icmp-type'] : ['icmp6', '--icmpv6-type'];
       words.push('-m', match!, option!, icmp.code === null ? String(icmp.type) : `${icmp.type}/${icmp.code}`);
     }
   }
-  if (remote.kind === 'group' || remote.kind === 'list') {
-    words.push('-m', 'set', '--match-set', setName(remote, family), direction === 'ingress' ? 'src' : 'dst');
+  if (named !== null) {
+    words.push('-m', 'set', '--match-set', setName(named, family), direction === 'ingress' ? 'src' : 'dst');
   }
   words.push('-j', 'RETURN');
   return words.join(' ');

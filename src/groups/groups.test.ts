@@ -3,9 +3,11 @@ import { NetworkError } from '../network/description.ts';
 import { planNetwork } from '../network/plan.ts';
 import { readNetworkYaml } from '../network/yaml.ts';
 import { simulate } from '../simulation/simulate.ts';
+import { decisionText } from './answers.ts';
 import { groupMatrix, matrixText } from './matrix.ts';
 import type { Cloud } from './model.ts';
 import { compileCloud, compileHosts } from './plan.ts';
+import { decide, type End } from './reach.ts';
 import { readCloud } from './read.ts';
 import { readService } from './service-text.ts';
 
@@ -97,6 +99,119 @@ add PIPv6office 2001:db8::/32
   });
 });
 
+describe('stateless groups', () => {
+  const groups = `
+  A: { stateful: false, rules: [{ protocol: tcp, ports: 80 }], egress: none }
+  B: { rules: [{ protocol: tcp, ports: 22, remote: 10.0.0.0/8, except: [10.0.0.64/26] }] }`;
+  const stateless = 'v: { on: h, bridge: br, mac: "fa:16:3e:00:00:01", addresses: [10.0.0.1/24], groups: [A] }';
+  const stateful = 'w: { on: h, bridge: br, mac: "fa:16:3e:00:00:02", addresses: [10.0.0.2/24], groups: [B] }';
+
+  it('are not tracked, and their rules ask for no state', () => {
+    const [host] = compileCloud(cloudOf(groups, stateless));
+    expect(host!.rules4.slice(0, host!.rules4.indexOf('*filter'))).toBe(`*raw
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:neutron-openvswi-PREROUTING - [0:0]
+-A PREROUTING -j neutron-openvswi-PREROUTING
+-A neutron-openvswi-PREROUTING -m physdev --physdev-in tap-v -m comment --comment "Make tap-v stateless" -j CT --notrack
+-A neutron-openvswi-PREROUTING -d 10.0.0.1/32 -m comment --comment "Make tap-v stateless" -j CT --notrack
+COMMIT
+`);
+    expect(host!.rules4).not.toContain('-m state');
+  });
+
+  it('beside stateful ones: what goes between both stays tracked', () => {
+    const [host] = compileCloud(cloudOf(groups, `${stateless}\n  ${stateful}`));
+    expect(host!.sets).toContain(
+      'create SIPv4stateful hash:net family inet hashsize 1024 maxelem 65536\nadd SIPv4stateful 10.0.0.2\n',
+    );
+    expect(
+      rulesOf(
+        host!.rules4.replaceAll('-m comment --comment "Make tap-v stateless" ', ''),
+        'neutron-openvswi-PREROUTING',
+      ),
+    ).toEqual([
+      '-m physdev --physdev-in tap-v -m set ! --match-set SIPv4stateful dst -j CT --notrack',
+      '-d 10.0.0.1/32 -m set ! --match-set SIPv4stateful src -m set ! --match-set SIPv4stateful dst -j CT --notrack',
+    ]);
+    expect(host!.rules4.match(/-m state/g)).toHaveLength(4);
+  });
+
+  it('a machine is not in both kinds', () => {
+    const both = 'v: { on: h, bridge: br, addresses: [10.0.0.1/24], groups: [A, B] }';
+    expect(() => cloudOf(groups, both)).toThrow(
+      'vms.v.groups[1]: a machine cannot be in stateful and stateless groups at once: A is stateless',
+    );
+  });
+
+  it('explain and the matrix ask for the answers', () => {
+    const cloud = cloudOf(groups, `${stateless}\n  ${stateful}`);
+    const [v, w] = cloud.ports;
+    const end = (port: typeof v): End => ({ port: port!, family: 4, address: port!.addresses[0]!.address });
+    const service = readService('tcp/80', 4)!;
+    expect(decisionText(end(w), end(v), service, decide(cloud, end(w), end(v), service))).toBe(
+      `tcp/80 from w (10.0.0.2, B) to v (10.0.0.1, A): refused
+  out of w: allowed by group B, what it has without rules of its own: egress anything to any IPv4 address
+  into v: allowed by group A, rule 1: ingress tcp/80 from any IPv4 address
+  answers (tcp/32768-60999) out of v: no rule allows it
+`,
+    );
+    expect(matrixText(groupMatrix(cloud))).toBe(`to A
+  from A  -
+  from B  tcp/80!
+  outside  tcp/80 from 0.0.0.0/0
+  outside  tcp/80 from ::/0
+to B
+  from A  -
+  from B  tcp/22
+  outside  tcp/22 from 10.0.0.0/8 but not 10.0.0.64/26
+
+! without its answers: a stateless group lets none through
+`);
+  });
+});
+
+describe('prefixes with exceptions', () => {
+  it('are sets', () => {
+    const [host] = compileCloud(
+      cloudOf(`
+  A:
+    rules:
+      - { remote: 0.0.0.0/0, except: [0.0.0.0/1, 192.0.2.0/24] }`),
+    );
+    const name = /EIPv4[0-9a-f]{16}/.exec(host!.sets)![0];
+    expect(host!.sets).toBe(
+      `create ${name} hash:net family inet hashsize 1024 maxelem 65536\nadd ${name} 128.0.0.0/1\nadd ${name} 192.0.2.0/24 nomatch\n`,
+    );
+    expect(rulesOf(host!.rules4, 'neutron-openvswi-i-v')).toEqual([`-m set --match-set ${name} src -j RETURN`]);
+  });
+});
+
+describe('ARP and MACs', () => {
+  it('as the Linux bridge agent of Neutron has it', () => {
+    const [host] = compileCloud(
+      cloudOf(
+        '  A: {}',
+        'v: { on: h, bridge: br, mac: "fa:16:3e:00:00:01", addresses: [10.0.0.1/24], groups: [A], allowed_address_pairs: [{ address: 10.0.0.64/28, mac: "fa:16:3e:00:00:99" }] }',
+      ),
+    );
+    expect(host!.frames).toBe(`*nat
+:PREROUTING ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+:neutronMAC-tap-v DROP
+:neutronARP-tap-v DROP
+-A PREROUTING -i tap-v -j neutronMAC-tap-v
+-A PREROUTING -p ARP -i tap-v -j neutronARP-tap-v
+-A neutronMAC-tap-v -i tap-v --among-src fa:16:3e:00:00:01,fa:16:3e:00:00:99 -j RETURN
+-A neutronMAC-tap-v -j DROP
+-A neutronARP-tap-v -p ARP --arp-ip-src 10.0.0.1 -j ACCEPT
+-A neutronARP-tap-v -p ARP --arp-ip-src 10.0.0.64/28 -j ACCEPT
+-A neutronARP-tap-v -j DROP
+`);
+  });
+});
+
 describe('machines without groups', () => {
   it('are in the default group, or in none', () => {
     const vms = (groups: string): string => `v: { on: h, bridge: br, addresses: [10.0.0.1/24]${groups} }`;
@@ -131,7 +246,10 @@ to B
 
 describe('wrong groups', () => {
   it.each([
-    ['  A: { stateful: false }', 'stateless groups are not known'],
+    ['  A: { stateful: perhaps }', 'network.yaml:3: groups.A.stateful: true or false is needed'],
+    ['  A: { rules: [{ except: [10.0.0.0/8] }] }', 'exceptions are of a "remote" prefix'],
+    ['  A: { rules: [{ remote: 10.0.0.0/8, except: [11.0.0.0/16] }] }', '"11.0.0.0/16" is no part of 10.0.0.0/8'],
+    ['  A: { rules: [{ remote: 10.0.0.0/8, except: [10.0.0.0/8] }] }', '"10.0.0.0/8" is no part of 10.0.0.0/8'],
     [
       '  A: { rules: [{ protocol: tpc }] }',
       'network.yaml:3: groups.A.rules[0].protocol: "tpc" is no protocol: a name such as tcp, or a number to 255',

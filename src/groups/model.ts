@@ -11,7 +11,8 @@ export interface Prefix {
 /** Who is at the other end. */
 export type Remote =
   | { kind: 'any' }
-  | { kind: 'prefix'; prefix: Prefix }
+  /** `except`: smaller ranges within, that are not meant. */
+  | { kind: 'prefix'; prefix: Prefix; except: readonly Prefix[] }
   | { kind: 'group'; group: string }
   | { kind: 'list'; list: string };
 
@@ -34,6 +35,8 @@ export interface GroupRule {
 
 export interface Group {
   name: string;
+  /** false: answers pass no group by themselves; they need rules of their own, as every packet does. */
+  stateful: boolean;
   rules: readonly GroupRule[];
 }
 
@@ -54,6 +57,8 @@ export interface VmPort {
   /** The addresses with the machine's own MAC first, then the allowed address pairs. */
   pairs: readonly AddressPair[];
   groups: readonly string[];
+  /** What its groups are; they are all of one kind. */
+  stateful: boolean;
 }
 
 export interface Cloud {

@@ -1,9 +1,9 @@
 import { type NetworkDescription, NetworkError, type VirtualMachine } from '../network/description.ts';
 import { type HostPlan, type NetworkPlan, tapOf, VM_INTERFACE } from '../network/plan.ts';
-import { parseAddress, parseMac, prefixMask } from '../packet/address-text.ts';
+import { inPrefix, parseAddress, parseMac, prefixMask } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
 import type { AddressPair, Cloud, Direction, Group, GroupRule, Prefix, Remote, VmPort } from './model.ts';
-import { PROTOCOL_NUMBERS, readIcmp, readPorts, takesPorts } from './service-text.ts';
+import { PROTOCOL_NUMBERS, prefixText, readIcmp, readPorts, takesPorts } from './service-text.ts';
 
 type Path = readonly (string | number)[];
 
@@ -67,14 +67,11 @@ function mappingOf(value: unknown, path: Path): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-const GROUP_KEYS = ['description', 'rules', 'egress'];
+const GROUP_KEYS = ['description', 'rules', 'egress', 'stateful'];
 
 function readGroup(name: string, value: Record<string, unknown>): Group {
   const path = ['groups', name];
   for (const key of Object.keys(value)) {
-    if (key === 'stateful') {
-      throw new NetworkError([...path, key], 'stateless groups are not known: leave it away, groups are stateful');
-    }
     if (!GROUP_KEYS.includes(key)) throw unknownKey([...path, key], GROUP_KEYS);
   }
   const entries = value.rules ?? [];
@@ -83,14 +80,21 @@ function readGroup(name: string, value: Record<string, unknown>): Group {
     const at = [...path, 'rules', index];
     return readRule(name, index + 1, mappingOf(entry, at), at);
   });
-  const { egress } = value;
+  const { egress, stateful } = value;
+  if (stateful != null && typeof stateful !== 'boolean') {
+    throw new NetworkError([...path, 'stateful'], 'true or false is needed');
+  }
   if (egress !== undefined && egress !== 'all' && egress !== 'none') {
     throw new NetworkError([...path, 'egress'], 'all or none is needed');
   }
   const declares = rules.some(({ direction }) => direction === 'egress');
   if (declares && egress !== undefined)
     throw new NetworkError([...path, 'egress'], 'the group has egress rules already');
-  return { name, rules: declares || egress === 'none' ? rules : [...rules, ...allOut(name)] };
+  return {
+    name,
+    stateful: stateful !== false,
+    rules: declares || egress === 'none' ? rules : [...rules, ...allOut(name)],
+  };
 }
 
 /** What both OpenStack and AWS give to a new group. */
@@ -108,7 +112,7 @@ function defaultGroup(): Group {
     direction: 'ingress',
     remote: { kind: 'group', group: DEFAULT_GROUP },
   }));
-  return { name: DEFAULT_GROUP, rules: [...own, ...allOut(DEFAULT_GROUP)] };
+  return { name: DEFAULT_GROUP, stateful: true, rules: [...own, ...allOut(DEFAULT_GROUP)] };
 }
 
 function anything(group: string, family: Family): Omit<GroupRule, 'direction' | 'remote'> {
@@ -122,6 +126,7 @@ const RULE_KEYS = [
   'ports',
   'icmp',
   'remote',
+  'except',
   'remote_group',
   'prefix_list',
   'description',
@@ -162,12 +167,30 @@ function readRemote(value: Record<string, unknown>, path: Path): Remote {
   const given = ['remote', 'remote_group', 'prefix_list'].filter((key) => value[key] != null);
   if (given.length > 1) throw new NetworkError([...path, given[1]!], `there is ${given[0]} already`);
   const [key] = given;
+  const { except } = value;
+  if (except != null && key !== 'remote') {
+    throw new NetworkError([...path, 'except'], 'exceptions are of a "remote" prefix');
+  }
   if (key === undefined) return { kind: 'any' };
   const text = value[key];
   if (typeof text !== 'string') throw new NetworkError([...path, key], 'a text is needed');
   if (key === 'remote_group') return { kind: 'group', group: text };
   if (key === 'prefix_list') return { kind: 'list', list: text };
-  return { kind: 'prefix', prefix: readPrefix(text, [...path, key]) };
+  const prefix = readPrefix(text, [...path, key]);
+  return { kind: 'prefix', prefix, except: readExceptions(except ?? [], prefix, [...path, 'except']) };
+}
+
+function readExceptions(value: unknown, prefix: Prefix, path: Path): Prefix[] {
+  if (!Array.isArray(value)) throw new NetworkError(path, 'a list of prefixes is needed, such as [10.1.0.0/16]');
+  return value.map((entry: unknown, index) => {
+    const except = readPrefix(entry, [...path, index]);
+    const within =
+      except.family === prefix.family &&
+      except.length > prefix.length &&
+      inPrefix(prefix.family, except.address, prefix.address, prefix.length);
+    if (!within) throw new NetworkError([...path, index], `"${String(entry)}" is no part of ${prefixText(prefix)}`);
+    return except;
+  });
 }
 
 /** A rule that says nothing of the family holds for both, unless its protocol or its remote prefix is of one. */
@@ -235,5 +258,22 @@ function readPort(name: string, vm: VirtualMachine, plan: HostPlan, groups: Read
   member.forEach((group, index) => {
     if (!groups.has(group)) throw new NetworkError([...path, 'groups', index], `no group ${group}`);
   });
-  return { vm: name, host: vm.on, tap: tapOf(name, vm.tap), mac, addresses, pairs, groups: [...new Set(member)] };
+  const kinds = new Set(member.map((group) => groups.get(group)!.stateful));
+  if (kinds.size > 1) {
+    const index = member.findIndex((group) => groups.get(group)!.stateful !== groups.get(member[0]!)!.stateful);
+    throw new NetworkError(
+      [...path, 'groups', index],
+      `a machine cannot be in stateful and stateless groups at once: ${member[0]} is ${kinds.values().next().value ? 'stateful' : 'stateless'}`,
+    );
+  }
+  return {
+    vm: name,
+    host: vm.on,
+    tap: tapOf(name, vm.tap),
+    mac,
+    addresses,
+    pairs,
+    groups: [...new Set(member)],
+    stateful: !kinds.has(false),
+  };
 }

@@ -1,7 +1,7 @@
 import { formatAddress } from '../packet/address-text.ts';
 import type { Family } from '../packet/family.ts';
 import { hasPorts } from '../packet/protocol.ts';
-import type { GroupRule, Prefix, Service } from './model.ts';
+import type { GroupRule, Prefix, Remote, Service } from './model.ts';
 
 /** Protocols by the names that iptables-save prints. */
 export const PROTOCOL_NUMBERS: Readonly<Record<string, number>> = {
@@ -82,6 +82,11 @@ export function matterText({ protocol, ports, icmp }: Pick<GroupRule, 'protocol'
   return ports[0] === ports[1] ? `${name}/${ports[0]}` : `${name}/${ports[0]}-${ports[1]}`;
 }
 
+/** `10.0.0.0/8 but not 10.1.0.0/16`. */
+export function remotePrefixText({ prefix, except }: Extract<Remote, { kind: 'prefix' }>): string {
+  return prefixText(prefix) + (except.length === 0 ? '' : ` but not ${except.map(prefixText).join(', ')}`);
+}
+
 /** A rule in a few words: `group B, rule 1: ingress tcp/3306 from group A`. */
 export function ruleText(rule: GroupRule): string {
   const { group, index, direction, remote, family } = rule;
@@ -91,7 +96,7 @@ export function ruleText(rule: GroupRule): string {
     remote.kind === 'any'
       ? `any IPv${family} address`
       : remote.kind === 'prefix'
-        ? prefixText(remote.prefix)
+        ? remotePrefixText(remote)
         : remote.kind === 'group'
           ? `group ${remote.group}`
           : `prefix list ${remote.list}`;

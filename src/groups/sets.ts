@@ -1,20 +1,39 @@
 import type { Family } from '../packet/family.ts';
+import { jhash } from '../packet/jhash.ts';
+import { linkLocal } from './link-local.ts';
 import type { Cloud, Prefix, Remote, VmPort } from './model.ts';
 import { prefixText } from './service-text.ts';
 
-type Named = Extract<Remote, { kind: 'group' | 'list' }>;
+/** Who is named by a set of addresses: a group, a prefix list, a prefix with exceptions. */
+type InSet = Exclude<Remote, { kind: 'any' }>;
 
-/** `NIPv4` and the group's name, as in Neutron; prefix lists are `PIPv4`. */
-export function setName(remote: Named, family: Family): string {
-  return remote.kind === 'group' ? `NIPv${family}${remote.group}` : `PIPv${family}${remote.list}`;
+/** The remote, if rules name it by a set; null for anybody, and for a prefix without exceptions. */
+export function inSet(remote: Remote): InSet | null {
+  if (remote.kind === 'any' || (remote.kind === 'prefix' && remote.except.length === 0)) return null;
+  return remote;
+}
+
+/** `NIPv4` and the group's name, as in Neutron; prefix lists are `PIPv4`, prefixes with exceptions `EIPv4` and a hash of both. */
+export function setName(remote: InSet, family: Family): string {
+  if (remote.kind === 'group') return `NIPv${family}${remote.group}`;
+  if (remote.kind === 'list') return `PIPv${family}${remote.list}`;
+  const bytes = new TextEncoder().encode([remote.prefix, ...remote.except].map(prefixText).join(' '));
+  const hash = [0, 1].map((seed) => jhash(bytes, seed).toString(16).padStart(8, '0')).join('');
+  return `EIPv${family}${hash}`;
+}
+
+/** The set of the addresses of a host's machines in stateful groups; only beside machines in stateless ones. */
+export function statefulSet(family: Family): string {
+  return `SIPv${family}stateful`;
 }
 
 /** The groups and lists that rules of these ports name, by the names of their sets. */
-export function remoteSets(ports: readonly VmPort[], cloud: Cloud): Map<string, { remote: Named; family: Family }> {
-  const sets = new Map<string, { remote: Named; family: Family }>();
+export function remoteSets(ports: readonly VmPort[], cloud: Cloud): Map<string, { remote: InSet; family: Family }> {
+  const sets = new Map<string, { remote: InSet; family: Family }>();
   for (const group of new Set(ports.flatMap((port) => port.groups))) {
     for (const { remote, family } of cloud.groups.get(group)!.rules) {
-      if (remote.kind === 'group' || remote.kind === 'list') sets.set(setName(remote, family), { remote, family });
+      const named = inSet(remote);
+      if (named !== null) sets.set(setName(named, family), { remote: named, family });
     }
   }
   return new Map([...sets].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -50,7 +69,7 @@ function elements(prefix: Prefix): string[] {
 }
 
 /** `ipset restore` text. */
-export function compileSets(sets: ReadonlyMap<string, { remote: Named; family: Family }>, cloud: Cloud): string {
+export function compileSets(sets: ReadonlyMap<string, { remote: InSet; family: Family }>, cloud: Cloud): string {
   let texts = textsOf.get(cloud);
   if (texts === undefined) {
     texts = new Map();
@@ -71,7 +90,8 @@ export function compileSets(sets: ReadonlyMap<string, { remote: Named; family: F
 /** Many hosts load the same sets: each is put into words once. */
 const textsOf = new WeakMap<Cloud, Map<string, string>>();
 
-function compileSet(name: string, remote: Named, family: Family, cloud: Cloud): string {
+function compileSet(name: string, remote: InSet, family: Family, cloud: Cloud): string {
+  if (remote.kind === 'prefix') return setText(name, family, withExceptions(remote.prefix, remote.except));
   const list =
     remote.kind === 'group'
       ? (members(cloud).get(`${family} ${remote.group}`) ?? [])
@@ -79,6 +99,32 @@ function compileSet(name: string, remote: Named, family: Family, cloud: Cloud): 
           .get(remote.list)!
           .filter((prefix) => prefix.family === family)
           .flatMap(elements);
+  return setText(name, family, list);
+}
+
+/** The longest element that covers an address decides (hash:net); an exception as large as half of everything leaves that half away. */
+function withExceptions(prefix: Prefix, except: readonly Prefix[]): string[] {
+  const all = elements(prefix);
+  const excepted = except.flatMap(elements);
+  const rest = all.filter((element) => !excepted.includes(element));
+  return [...rest, ...excepted.filter((element) => !all.includes(element)).map((element) => `${element} nomatch`)];
+}
+
+/** The stateful machines' addresses on a host, as `ipset restore` text. */
+export function compileStatefulSets(ports: readonly VmPort[]): string {
+  const texts = ([4, 6] as const).map((family) => {
+    const prefixes = ports
+      .filter(({ stateful }) => stateful)
+      .flatMap(({ pairs }) => [
+        ...pairs.map(({ prefix }) => prefix).filter((prefix) => prefix.family === family),
+        ...(family === 6 ? [...new Set(pairs.map(({ mac }) => mac))].map(linkLocal) : []),
+      ]);
+    return setText(statefulSet(family), family, prefixes.flatMap(elements));
+  });
+  return texts.join('');
+}
+
+function setText(name: string, family: Family, list: readonly string[]): string {
   const unique = [...new Set(list)];
   const maximum = Math.max(65536, 2 ** Math.ceil(Math.log2(unique.length + 1)));
   const lines = [`create ${name} hash:net family ${family === 4 ? 'inet' : 'inet6'} hashsize 1024 maxelem ${maximum}`];

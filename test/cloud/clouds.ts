@@ -7,6 +7,7 @@ export interface DeclaredRule {
   protocol?: 'tcp' | 'udp' | 'icmp';
   ports?: string;
   remote?: string;
+  except?: string[];
   remote_group?: string;
   prefix_list?: string;
 }
@@ -15,7 +16,7 @@ export interface DeclaredVm {
   groups?: string[];
 }
 export interface DeclaredCloud {
-  groups: Record<string, { rules: DeclaredRule[]; egress?: 'none' }>;
+  groups: Record<string, { rules: DeclaredRule[]; egress?: 'none'; stateful?: boolean }>;
   vms: DeclaredVm[];
 }
 
@@ -33,7 +34,7 @@ const PORTS = [22, 80, 81, 3306];
 export const address = (vm: number, family: 4 | 6): string =>
   family === 4 ? `10.0.0.${vm + 1}` : `2001:db8::${vm + 1}`;
 
-const remoteArbitrary = fc.oneof(
+const remoteArbitrary: fc.Arbitrary<Partial<DeclaredRule>> = fc.oneof(
   fc.constant({}),
   fc.constantFrom(...GROUPS).map((remote_group) => ({ remote_group })),
   fc
@@ -41,13 +42,19 @@ const remoteArbitrary = fc.oneof(
     .map((remote) => ({
       remote,
     })),
+  fc.constantFrom<Partial<DeclaredRule>[]>(
+    { remote: '10.0.0.0/29', except: ['10.0.0.2/31'] },
+    { remote: '0.0.0.0/0', except: ['0.0.0.0/1', '128.0.0.0/2'] },
+    { remote: '0.0.0.0/0', except: ['10.0.0.2/32', '10.0.0.4/32'] },
+    { remote: '2001:db8::/64', except: ['2001:db8::1/128'] },
+  ),
   fc.constantFrom(...Object.keys(LISTS)).map((prefix_list) => ({ prefix_list })),
 );
 const matterArbitrary: fc.Arbitrary<Partial<DeclaredRule>> = fc.oneof(
   fc.constant({}),
   fc.record({
     protocol: fc.constantFrom('tcp' as const, 'udp' as const),
-    ports: fc.constantFrom('22', '80-81', '81-3306', '0-65535'),
+    ports: fc.constantFrom('22', '80-81', '81-3306', '0-65535', '1024-65535'),
   }),
   fc.constantFrom('tcp' as const, 'udp' as const, 'icmp' as const).map((protocol) => ({ protocol })),
 );
@@ -69,13 +76,32 @@ const groupArbitrary = fc
         ? { rules: ingress, egress }
         : { rules: [...ingress, ...egress] },
   );
-export const cloudArbitrary: fc.Arbitrary<DeclaredCloud> = fc.record({
-  groups: fc.record({ A: groupArbitrary, B: groupArbitrary, C: groupArbitrary }),
-  vms: fc.array(
-    fc.record({ on: fc.constantFrom('one', 'two'), groups: fc.subarray(GROUPS) }, { requiredKeys: ['on'] }),
-    { minLength: 4, maxLength: 4 },
-  ),
-});
+/** Half of the groups are stateless; their rules are many, for every answer needs one. */
+const anyGroupArbitrary = fc.tuple(groupArbitrary, groupArbitrary, fc.boolean()).map(([group, more, stateful]) =>
+  stateful
+    ? group
+    : {
+        ...group,
+        rules: [...group.rules, ...more.rules.filter(({ direction }) => direction === 'ingress')],
+        stateful,
+      },
+);
+export const cloudArbitrary: fc.Arbitrary<DeclaredCloud> = fc
+  .record({
+    groups: fc.record({ A: anyGroupArbitrary, B: anyGroupArbitrary, C: anyGroupArbitrary }),
+    vms: fc.array(
+      fc.record({ on: fc.constantFrom('one', 'two'), groups: fc.subarray(GROUPS) }, { requiredKeys: ['on'] }),
+      { minLength: 4, maxLength: 4 },
+    ),
+  })
+  .map(({ groups, vms }) => ({ groups, vms: vms.map((vm) => ofOneKind(vm, groups)) }));
+
+/** A machine is in stateful groups or in stateless ones. */
+function ofOneKind(vm: DeclaredVm, groups: DeclaredCloud['groups']): DeclaredVm {
+  if (vm.groups === undefined) return vm;
+  const kind = (name: string): boolean => groups[name]!.stateful !== false;
+  return { ...vm, groups: vm.groups.filter((name) => kind(name) === kind(vm.groups![0]!)) };
+}
 
 /** A network of two hosts and four machines that listen on all ports of the probes. */
 export function describeCloud(cloud: DeclaredCloud): NetworkDescription {

@@ -48,9 +48,12 @@ export const group: CliCommand = async (_name, args, io) => {
       .description(description)
       .option('-f, --file <file>', 'the network', 'network.yaml')
       .addHelpText('after', EXAMPLES);
-  add('compile', "prints the texts for every host's ipset restore, iptables-restore and ip6tables-restore")
+  add(
+    'compile',
+    "prints the texts for every host's ipset restore, iptables-restore, ip6tables-restore, ebtables-restore",
+  )
     .option('--host <name>', 'of this host only')
-    .option('--out <dir>', 'write DIR/HOST/ipsets, rules.v4 and rules.v6 instead')
+    .option('--out <dir>', 'write DIR/HOST/ipsets, rules.v4, rules.v6 and ebtables instead')
     .action((flags: CompileFlags) => compile(flags, io));
   add('who-can-reach <service>', 'lists who may start VM:PORT (tcp), VM:PORT/udp, or VM (echo request)')
     .option('-6, --ipv6', 'over IPv6')
@@ -89,9 +92,9 @@ interface CompileFlags {
   out?: string;
 }
 
-/** What iptables cannot see; said once. */
+/** What is not traced; said once. */
 const ARP_NOTE =
-  'iptables does not see ARP: keep machines from answering for others with ebtables or arptables (docs/groups.md)\n';
+  'iptables sees no ARP: the text for ebtables-restore keeps machines from claiming addresses; it is not simulated\n';
 
 function compile({ file, host, out }: CompileFlags, io: Io): void {
   const loaded = loadCloud(file);
@@ -100,7 +103,12 @@ function compile({ file, host, out }: CompileFlags, io: Io): void {
   for (const rules of located(loaded.file, () => compileHosts(loaded.cloud, host ?? null))) {
     count++;
     show?.(rules.done, rules.of);
-    const texts = { ipsets: rules.sets, 'rules.v4': rules.rules4, 'rules.v6': rules.rules6 };
+    const texts = {
+      ipsets: rules.sets,
+      'rules.v4': rules.rules4,
+      'rules.v6': rules.rules6,
+      ebtables: rules.frames,
+    };
     if (out === undefined) {
       for (const [name, text] of Object.entries(texts)) io.out(`# ${rules.host}/${name}\n${text}`);
       continue;
