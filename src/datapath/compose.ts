@@ -1,7 +1,9 @@
-import { writeUint16, writeUint32 } from '../packet/bytes.ts';
+import { writeUint16 } from '../packet/bytes.ts';
 import { internetChecksum, transportChecksum } from '../packet/checksum.ts';
 import { decode } from '../packet/decode.ts';
 import type { Family } from '../packet/family.ts';
+import { buildIpv4 } from '../packet/ipv4.ts';
+import { buildIpv6 } from '../packet/ipv6.ts';
 import { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 
@@ -22,35 +24,15 @@ export interface HeaderFields {
 
 /** A packet of the machine itself: header, `payload` behind it, checksums set (TCP, UDP, ICMP, ICMPv6). */
 export function compose(family: Family, header: HeaderFields, payload: Uint8Array): Packet {
-  const options = header.options ?? NONE;
-  const start = family === 4 ? 20 + options.length : 40;
-  const bytes = new Uint8Array(start + payload.length);
-  bytes.set(payload, start);
   const { source, destination, protocol } = header;
-  const tos = header.tos ?? 0;
-  if (family === 4) {
-    bytes[0] = 0x40 | (start >>> 2);
-    bytes[1] = tos;
-    writeUint16(bytes, 2, bytes.length);
-    writeUint16(bytes, 4, header.identification ?? 0);
-    writeUint16(bytes, 6, header.dontFragment ? 0x4000 : 0);
-    bytes[8] = header.ttl ?? 64;
-    bytes[9] = protocol;
-    writeUint32(bytes, 12, source[0]!);
-    writeUint32(bytes, 16, destination[0]!);
-    bytes.set(options, 20);
-    writeUint16(bytes, 10, internetChecksum(bytes, 0, start));
-  } else {
-    bytes[0] = 0x60 | (tos >>> 4);
-    bytes[1] = (tos << 4) & 0xff;
-    writeUint16(bytes, 4, payload.length);
-    bytes[6] = protocol;
-    bytes[7] = header.ttl ?? 64;
-    for (let i = 0; i < 4; i++) {
-      writeUint32(bytes, 8 + 4 * i, source[i]!);
-      writeUint32(bytes, 24 + 4 * i, destination[i]!);
-    }
-  }
+  const bytes =
+    family === 4
+      ? buildIpv4({ ...header, source: source[0]!, destination: destination[0]! }, payload)
+      : buildIpv6(
+          { source, destination, nextHeader: protocol, trafficClass: header.tos, hopLimit: header.ttl },
+          payload,
+        );
+  const start = bytes.length - payload.length;
   const at = start + checksumAt(protocol);
   if (at > start) {
     writeUint16(bytes, at, 0);
@@ -74,8 +56,6 @@ export function compose(family: Family, header: HeaderFields, payload: Uint8Arra
   return packet;
 }
 
-const NONE = new Uint8Array(0);
-
 function checksumAt(protocol: number): number {
   switch (protocol) {
     case Protocol.tcp:
@@ -92,31 +72,4 @@ function checksumAt(protocol: number): number {
 
 function wordsOf(family: Family, address: ArrayLike<number>): ArrayLike<number> {
   return family === 4 ? [address[0]!, 0, 0, 0] : address;
-}
-
-/** The fields of a TCP segment without data. */
-export interface SegmentFields {
-  sourcePort: number;
-  destinationPort: number;
-  sequence: number;
-  acknowledgement: number;
-  /** FIN 1, SYN 2, RST 4, PSH 8, ACK 16. */
-  flags: number;
-  window?: number;
-  options?: Uint8Array;
-}
-
-/** A TCP segment without data; the checksum is left to `compose`. */
-export function segment(fields: SegmentFields): Uint8Array {
-  const options = fields.options ?? NONE;
-  const bytes = new Uint8Array(20 + options.length);
-  writeUint16(bytes, 0, fields.sourcePort);
-  writeUint16(bytes, 2, fields.destinationPort);
-  writeUint32(bytes, 4, fields.sequence);
-  writeUint32(bytes, 8, fields.acknowledgement);
-  bytes[12] = (bytes.length >>> 2) << 4;
-  bytes[13] = fields.flags;
-  writeUint16(bytes, 14, fields.window ?? 0);
-  bytes.set(options, 20);
-  return bytes;
 }

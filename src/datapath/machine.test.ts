@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { readHostYaml } from '../host/yaml.ts';
 import { fromHex, toHex } from '../packet/bytes.ts';
+import { buildTcp } from '../packet/tcp.ts';
 import { systemNames } from '../state/names.ts';
 import { parseCanonicalRuleset } from '../syntax/save-format.ts';
 import { RandomGenerator, SimulationClock } from './clock.ts';
-import { compose, segment } from './compose.ts';
+import { compose } from './compose.ts';
 import type { SetServices } from './environment.ts';
 import { loadRuleset } from './load.ts';
 import { createMachine } from './machine.ts';
@@ -93,7 +94,7 @@ function udp(source: number, destination: number, ttl = 64): Uint8Array {
 
 function syn(source: number, destination: number): Uint8Array {
   const fields = { sourcePort: 40000, destinationPort: 80, sequence: 1000, acknowledgement: 0, flags: 2, window: 8192 };
-  return compose(4, { source: [source], destination: [destination], protocol: 6 }, segment(fields)).bytes;
+  return compose(4, { source: [source], destination: [destination], protocol: 6 }, buildTcp(fields)).bytes;
 }
 
 const sent = (outcome: Outcome): string[] =>

@@ -2,8 +2,9 @@ import { readUint16, readUint32 } from '../packet/bytes.ts';
 import { checksumHolds } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
+import { buildTcp } from '../packet/tcp.ts';
 import { transmitOnPort } from './bridge/transmit.ts';
-import { compose, segment } from './compose.ts';
+import { compose } from './compose.ts';
 import { Hook, type HookState } from './hooks.ts';
 import { sendIcmpError, sendIcmpv6Error } from './icmp-error.ts';
 import { addressOf, type Kernel, localOut, noteAnswer, replyMark, routeLocal } from './kernel.ts';
@@ -67,7 +68,7 @@ export function resetFor(cause: Packet, dataLength: number, tos = 0, options: Ui
       tos,
       options,
     },
-    segment({
+    buildTcp({
       sourcePort: readUint16(bytes, transport + 2),
       destinationPort: readUint16(bytes, transport),
       sequence: acknowledges ? readUint32(bytes, transport + 8) : 0,

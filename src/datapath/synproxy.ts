@@ -5,7 +5,8 @@ import { readUint16, readUint32, writeUint32 } from '../packet/bytes.ts';
 import { jhash2 } from '../packet/jhash.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
-import { compose, segment } from './compose.ts';
+import { buildTcp } from '../packet/tcp.ts';
+import { compose } from './compose.ts';
 import type { MachineServices } from './environment.ts';
 
 /** TCP options that SYNPROXY knows (`XT_SYNPROXY_OPT_*`). */
@@ -158,7 +159,7 @@ export function clientSynAck(packet: Packet, cookie: number, options: SynproxyOp
   return compose(
     packet.family,
     { source: packet.dst, destination: packet.src, protocol: Protocol.tcp, dontFragment: true },
-    segment({
+    buildTcp({
       sourcePort: readUint16(bytes, transport + 2),
       destinationPort: readUint16(bytes, transport),
       sequence: cookie,
@@ -189,7 +190,7 @@ export function serverSyn(
   return compose(
     packet.family,
     { source: packet.src, destination: packet.dst, protocol: Protocol.tcp, dontFragment: true },
-    segment({
+    buildTcp({
       sourcePort: readUint16(bytes, transport),
       destinationPort: readUint16(bytes, transport + 2),
       sequence: (sequence - 1) >>> 0,
@@ -207,7 +208,7 @@ export function serverAck(packet: Packet, options: SynproxyOptions, window: numb
   return compose(
     packet.family,
     { source: packet.dst, destination: packet.src, protocol: Protocol.tcp, dontFragment: true },
-    segment({
+    buildTcp({
       sourcePort: readUint16(bytes, transport + 2),
       destinationPort: readUint16(bytes, transport),
       sequence: readUint32(bytes, transport + 8),
@@ -225,7 +226,7 @@ export function clientAck(packet: Packet, options: SynproxyOptions): Packet {
   return compose(
     packet.family,
     { source: packet.src, destination: packet.dst, protocol: Protocol.tcp, dontFragment: true },
-    segment({
+    buildTcp({
       sourcePort: readUint16(bytes, transport),
       destinationPort: readUint16(bytes, transport + 2),
       sequence: (readUint32(bytes, transport + 4) + 1) >>> 0,

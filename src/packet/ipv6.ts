@@ -1,70 +1,32 @@
-/** IPv6 (RFC 8200): offsets, view, builder, fragment header. */
-import { readUint16, readUint32, writeUint16, writeUint32 } from './bytes.ts';
-import type { AddressWords } from './family.ts';
+/** IPv6 packets (RFC 8200). */
+import { writeUint16, writeUint32 } from './bytes.ts';
 
-export const Ipv6 = {
-  payloadLength: 4,
-  nextHeader: 6,
-  hopLimit: 7,
-  source: 8,
-  destination: 24,
-  headerLength: 40,
-} as const;
-
+/** Header fields; what is left out has the value of a plain packet. */
 export interface Ipv6Header {
-  trafficClass: number;
-  flowLabel: number;
-  payloadLength: number;
+  source: ArrayLike<number>;
+  destination: ArrayLike<number>;
   nextHeader: number;
-  hopLimit: number;
-  source: AddressWords;
-  destination: AddressWords;
+  trafficClass?: number;
+  flowLabel?: number;
+  /** Default 64. */
+  hopLimit?: number;
+  /** For packets that are wrong on purpose. */
+  version?: number;
+  payloadLength?: number;
 }
 
-export function readWords(bytes: Uint8Array, offset: number): AddressWords {
-  return [
-    readUint32(bytes, offset),
-    readUint32(bytes, offset + 4),
-    readUint32(bytes, offset + 8),
-    readUint32(bytes, offset + 12),
-  ];
-}
-
-export function writeWords(bytes: Uint8Array, offset: number, words: ArrayLike<number>): void {
-  for (let i = 0; i < 4; i++) writeUint32(bytes, offset + 4 * i, words[i]!);
-}
-
-/** The header at `offset`; null if it is not all there. */
-export function readIpv6(bytes: Uint8Array, offset = 0): Ipv6Header | null {
-  if (bytes.length < offset + 40) return null;
-  const first = readUint32(bytes, offset);
-  return {
-    trafficClass: (first >>> 20) & 0xff,
-    flowLabel: first & 0xfffff,
-    payloadLength: readUint16(bytes, offset + Ipv6.payloadLength),
-    nextHeader: bytes[offset + Ipv6.nextHeader]!,
-    hopLimit: bytes[offset + Ipv6.hopLimit]!,
-    source: readWords(bytes, offset + Ipv6.source),
-    destination: readWords(bytes, offset + Ipv6.destination),
-  };
-}
-
-/** A packet with `payload` (extension headers included); the payload length is made unless it is given. */
-export function buildIpv6(
-  header: Partial<Omit<Ipv6Header, 'source' | 'destination'>> & {
-    source: ArrayLike<number>;
-    destination: ArrayLike<number>;
-    nextHeader: number;
-  },
-  payload: Uint8Array,
-): Uint8Array {
+/** The header and `payload`, extension headers included, behind it. */
+export function buildIpv6(header: Ipv6Header, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(40 + payload.length);
-  writeUint32(bytes, 0, 0x60000000 + (header.trafficClass ?? 0) * 0x100000 + (header.flowLabel ?? 0));
-  writeUint16(bytes, Ipv6.payloadLength, header.payloadLength ?? payload.length);
-  bytes[Ipv6.nextHeader] = header.nextHeader;
-  bytes[Ipv6.hopLimit] = header.hopLimit ?? 64;
-  writeWords(bytes, Ipv6.source, header.source);
-  writeWords(bytes, Ipv6.destination, header.destination);
+  const first = ((header.version ?? 6) << 28) | ((header.trafficClass ?? 0) << 20) | (header.flowLabel ?? 0);
+  writeUint32(bytes, 0, first >>> 0);
+  writeUint16(bytes, 4, header.payloadLength ?? payload.length);
+  bytes[6] = header.nextHeader;
+  bytes[7] = header.hopLimit ?? 64;
+  for (let i = 0; i < 4; i++) {
+    writeUint32(bytes, 8 + 4 * i, header.source[i]!);
+    writeUint32(bytes, 24 + 4 * i, header.destination[i]!);
+  }
   bytes.set(payload, 40);
   return bytes;
 }

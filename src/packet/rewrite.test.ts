@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readUint16, toHex } from './bytes.ts';
-import { checksumHolds, ipv4HeaderChecksumHolds, sctpChecksum, sctpChecksumHolds } from './checksum.ts';
+import { checksumHolds, ipv4HeaderChecksumHolds, sctpChecksumHolds } from './checksum.ts';
 import { decode } from './decode.ts';
 import type { Family } from './family.ts';
-import { buildIcmp, buildIcmp6 } from './icmp.ts';
-import { buildIpv4 } from './ipv4.ts';
-import { buildIpv6 } from './ipv6.ts';
+import { buildPacket } from './notation/build.ts';
+import type { PacketDescription } from './notation/description.ts';
 import { Packet } from './packet.ts';
 import { Protocol } from './protocol.ts';
 import {
@@ -23,63 +22,39 @@ import {
   tosOf,
   ttlOf,
 } from './rewrite.ts';
-import { buildTcp } from './tcp.ts';
-import { buildUdp } from './udp.ts';
 
 type Words = [number, number, number, number];
 
 const word = fc.oneof(fc.constant(0), fc.constant(0xffffffff), fc.integer({ min: 0, max: 0xffffffff }));
 const addresses = (family: Family): fc.Arbitrary<Words> =>
   family === 4 ? word.map((first): Words => [first, 0, 0, 0]) : fc.tuple(word, word, word, word);
-const protocols = ['tcp', 'udp', 'icmp', 'sctp'] as const;
+const protocols = (family: Family) => [
+  Protocol.tcp,
+  Protocol.udp,
+  family === 4 ? Protocol.icmp : Protocol.icmpv6,
+  Protocol.sctp,
+];
 
-function segment(
-  kind: (typeof protocols)[number],
-  family: Family,
-  src: Words,
-  dst: Words,
-  payload: Uint8Array,
-): [number, Uint8Array] {
-  const ports = { sourcePort: 1000, destinationPort: 53 };
-  switch (kind) {
-    case 'tcp':
-      return [Protocol.tcp, buildTcp({ ...ports, flags: 2, window: 8192 }, payload, src, dst)];
-    case 'udp':
-      return [Protocol.udp, buildUdp(ports, payload, src, dst)];
-    case 'icmp':
-      return family === 4
-        ? [Protocol.icmp, buildIcmp({ type: 8, rest: 0x12340001 }, payload)]
-        : [Protocol.icmpv6, buildIcmp6({ type: 128, rest: 0x12340001 }, payload, src, dst)];
-    case 'sctp': {
-      const bytes = new Uint8Array(12 + payload.length);
-      bytes.set([3, 232, 0, 53]);
-      bytes.set(payload, 12);
-      const crc = sctpChecksum(bytes, 0, bytes.length);
-      bytes.set([crc >>> 24, (crc >>> 16) & 255, (crc >>> 8) & 255, crc & 255], 8);
-      return [Protocol.sctp, bytes];
-    }
-  }
+function packetOf(description: Partial<PacketDescription> & { protocol: number }): Packet {
+  const packet = new Packet(
+    description.family ?? 4,
+    buildPacket({ family: 4, source: [1, 0, 0, 0], destination: [2, 0, 0, 0], ...description }),
+  );
+  decode(packet);
+  return packet;
 }
 
 const anyPacket = fc.constantFrom<Family>(4, 6).chain((family) =>
   fc
     .record({
-      kind: fc.constantFrom(...protocols),
-      src: addresses(family),
-      dst: addresses(family),
+      family: fc.constant(family),
+      protocol: fc.constantFrom(...protocols(family)),
+      source: addresses(family),
+      destination: addresses(family),
+      icmpRest: fc.constant(0x12340001),
       payload: fc.uint8Array({ maxLength: 33 }),
     })
-    .map(({ kind, src, dst, payload }) => {
-      const [protocol, bytes] = segment(kind, family, src, dst, payload);
-      const packet = new Packet(
-        family,
-        family === 4
-          ? buildIpv4({ source: src[0], destination: dst[0], protocol }, bytes)
-          : buildIpv6({ source: src, destination: dst, nextHeader: protocol }, bytes),
-      );
-      decode(packet);
-      return packet;
-    }),
+    .map(packetOf),
 );
 
 function isRight(packet: Packet): void {
@@ -142,17 +117,8 @@ describe('rewriting keeps checksums and decoded fields right', () => {
 });
 
 describe('a UDP checksum', () => {
-  const make = (checksum?: number): Packet => {
-    const udp = buildUdp(
-      { sourcePort: 1, destinationPort: 2, ...(checksum === undefined ? {} : { checksum }) },
-      new Uint8Array(2),
-      [1, 0, 0, 0],
-      [2, 0, 0, 0],
-    );
-    const packet = new Packet(4, buildIpv4({ source: 1, destination: 2, protocol: 17 }, udp));
-    decode(packet);
-    return packet;
-  };
+  const make = (checksum?: number): Packet =>
+    packetOf({ protocol: Protocol.udp, sourcePort: 1, destinationPort: 2, payload: new Uint8Array(2), checksum });
   it('of 0 stays 0', () => {
     const packet = make(0);
     setEnd(packet, 'source', [3, 0, 0, 0], 7);
@@ -170,8 +136,7 @@ describe('a UDP checksum', () => {
 
 describe('quoted packets', () => {
   it('of 8 transport bytes get their ports; shorter ones are refused', () => {
-    const tcp = buildTcp({ sourcePort: 1000, destinationPort: 80 }, new Uint8Array(0), [1, 0, 0, 0], [2, 0, 0, 0]);
-    const bytes = buildIpv4({ source: 1, destination: 2, protocol: 6 }, tcp).slice(0, 28);
+    const bytes = packetOf({ protocol: Protocol.tcp }).bytes.slice(0, 28);
     expect(rewriteEnd(bytes, 4, 0, 20, 28, 6, 'destination', [9, 0, 0, 0], 8080)).toBe(true);
     expect(readUint16(bytes, 22)).toBe(8080);
     expect(rewriteEnd(bytes, 4, 0, 20, 27, 6, 'destination', [5, 0, 0, 0], 1)).toBe(false);
@@ -180,8 +145,7 @@ describe('quoted packets', () => {
 });
 
 it('resizing keeps the lengths', () => {
-  const packet = new Packet(4, buildIpv4({ source: 1, destination: 2, protocol: 99 }, new Uint8Array(10)));
-  decode(packet);
+  const packet = packetOf({ protocol: 99, payload: new Uint8Array(10) });
   resize(packet, 50);
   expect([packet.bytes.length, readUint16(packet.bytes, 2), ipv4HeaderChecksumHolds(packet.bytes)]).toEqual([
     50,

@@ -3,7 +3,8 @@ import { foldSum, pseudoHeaderSum, segmentChecksumHolds, sumWords } from '../../
 import { ConntrackInfo, type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { tosOf } from '../../packet/rewrite.ts';
-import { compose, segment } from '../compose.ts';
+import { buildTcp } from '../../packet/tcp.ts';
+import { compose } from '../compose.ts';
 import { connectedSocket } from '../connected.ts';
 import type { SocketAnswer } from '../environment.ts';
 import { sendIcmpError, sourceFor } from '../icmp-error.ts';
@@ -150,7 +151,7 @@ function acceptConnection(kernel: Kernel, packet: Packet): void {
   const answer = compose(
     family,
     { source: packet.dst.slice(), destination: packet.src.slice(), protocol: Protocol.tcp, dontFragment: true },
-    segment({
+    buildTcp({
       sourcePort: readUint16(bytes, transport + 2),
       destinationPort: readUint16(bytes, transport),
       sequence: kernel.random.next(),

@@ -1,6 +1,9 @@
-import { writeUint16, writeUint32 } from '../bytes.ts';
+import { readUint16, writeUint16, writeUint32 } from '../bytes.ts';
 import { internetChecksum, sctpChecksum, transportChecksum } from '../checksum.ts';
+import { buildIpv4 } from '../ipv4.ts';
+import { buildFragmentHeader, buildIpv6 } from '../ipv6.ts';
 import { Protocol } from '../protocol.ts';
+import { buildTcp } from '../tcp.ts';
 import type { ExtensionHeader, PacketDescription, WrongChecksum } from './description.ts';
 
 /** What fields have that a description does not name. */
@@ -22,53 +25,48 @@ const ACK = 16;
 export function buildPacket(packet: PacketDescription): Uint8Array {
   if (packet.raw !== undefined) return packet.raw.slice();
   const transport = packet.fragmentOffset ? (packet.payload ?? EMPTY).slice() : buildTransport(packet);
-  return packet.family === 4 ? buildIpv4(packet, transport) : buildIpv6(packet, transport);
+  return packet.family === 4 ? ipv4(packet, transport) : ipv6(packet, transport);
 }
 
 const EMPTY = new Uint8Array(0);
 
-function buildIpv4(packet: PacketDescription, payload: Uint8Array): Uint8Array {
-  const options = padded(packet.ipOptions ?? EMPTY, 0);
-  const headerLength = 20 + options.length;
-  const bytes = new Uint8Array(headerLength + payload.length);
-  bytes[0] = ((packet.version ?? 4) << 4) | (packet.headerWords ?? headerLength / 4);
-  bytes[1] = packet.tos ?? 0;
-  writeUint16(bytes, 2, packet.totalLength ?? bytes.length);
-  writeUint16(bytes, 4, packet.ipId ?? 0);
-  const fragment = (packet.fragmentOffset ?? 0) >> 3;
-  writeUint16(bytes, 6, (packet.dontFragment ? 0x4000 : 0) | (packet.moreFragments ? 0x2000 : 0) | fragment);
-  bytes[8] = packet.ttl ?? DEFAULTS.ttl;
-  bytes[9] = packet.protocol;
-  writeUint32(bytes, 12, packet.source[0]);
-  writeUint32(bytes, 16, packet.destination[0]);
-  bytes.set(options, 20);
-  const right = internetChecksum(bytes, 0, headerLength);
-  writeUint16(bytes, 10, chosen(packet.ipChecksum, right));
-  bytes.set(payload, headerLength);
+function ipv4(packet: PacketDescription, payload: Uint8Array): Uint8Array {
+  const bytes = buildIpv4(
+    {
+      ...packet,
+      source: packet.source[0],
+      destination: packet.destination[0],
+      identification: packet.ipId,
+      ttl: packet.ttl ?? DEFAULTS.ttl,
+      options: padded(packet.ipOptions ?? EMPTY, 0),
+    },
+    payload,
+  );
+  if (packet.ipChecksum !== undefined) writeUint16(bytes, 10, chosen(packet.ipChecksum, readUint16(bytes, 10)));
   return bytes;
 }
 
-function buildIpv6(packet: PacketDescription, payload: Uint8Array): Uint8Array {
+function ipv6(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   const extensions = extensionsOf(packet);
   const length = extensions.reduce((sum, extension) => sum + 1 + extension.body.length, payload.length);
-  const bytes = new Uint8Array(40 + length);
-  const word = ((packet.version ?? 6) << 28) | ((packet.tos ?? 0) << 20) | (packet.flowLabel ?? 0);
-  writeUint32(bytes, 0, word >>> 0);
-  writeUint16(bytes, 4, packet.totalLength ?? length);
-  bytes[6] = extensions[0]?.kind ?? packet.protocol;
-  bytes[7] = packet.ttl ?? DEFAULTS.ttl;
-  for (let i = 0; i < 4; i++) {
-    writeUint32(bytes, 8 + 4 * i, packet.source[i]!);
-    writeUint32(bytes, 24 + 4 * i, packet.destination[i]!);
-  }
-  let at = 40;
+  const behind = new Uint8Array(length);
+  let at = 0;
   extensions.forEach((extension, index) => {
-    bytes[at] = extensions[index + 1]?.kind ?? packet.protocol;
-    bytes.set(extension.body, at + 1);
+    behind[at] = extensions[index + 1]?.kind ?? packet.protocol;
+    behind.set(extension.body, at + 1);
     at += 1 + extension.body.length;
   });
-  bytes.set(payload, at);
-  return bytes;
+  behind.set(payload, at);
+  return buildIpv6(
+    {
+      ...packet,
+      nextHeader: extensions[0]?.kind ?? packet.protocol,
+      trafficClass: packet.tos,
+      hopLimit: packet.ttl ?? DEFAULTS.ttl,
+      payloadLength: packet.totalLength,
+    },
+    behind,
+  );
 }
 
 /** The extension headers as they are written: a fragment header has its fields, and is there if they are. */
@@ -81,10 +79,8 @@ function extensionsOf(packet: PacketDescription): ExtensionHeader[] {
   }
   return extensions.map((extension) => {
     if (extension.kind !== Protocol.fragment || !isFragment) return extension;
-    const body = new Uint8Array(7);
-    writeUint16(body, 1, (packet.fragmentOffset ?? 0) | (packet.moreFragments ? 1 : 0));
-    writeUint32(body, 3, packet.ipId ?? 0);
-    return { kind: extension.kind, body };
+    const header = buildFragmentHeader(0, packet.fragmentOffset ?? 0, packet.moreFragments === true, packet.ipId ?? 0);
+    return { kind: extension.kind, body: header.subarray(1) };
   });
 }
 
@@ -92,20 +88,20 @@ function buildTransport(packet: PacketDescription): Uint8Array {
   const payload = packet.payload ?? EMPTY;
   switch (packet.protocol) {
     case Protocol.tcp:
-      return buildTcp(packet, payload);
+      return tcp(packet, payload);
     case Protocol.udp:
     case Protocol.udplite:
-      return buildUdp(packet, payload);
+      return udp(packet, payload);
     case Protocol.icmp:
     case Protocol.icmpv6:
-      return buildIcmp(packet, payload);
+      return icmp(packet, payload);
     case Protocol.sctp:
-      return buildSctp(packet, payload);
+      return sctp(packet, payload);
     case Protocol.dccp:
-      return buildDccp(packet, payload);
+      return dccp(packet, payload);
     case Protocol.esp:
     case Protocol.ah:
-      return buildIpsec(packet, payload);
+      return ipsec(packet, payload);
     default:
       return payload.slice();
   }
@@ -117,25 +113,27 @@ function writePorts(packet: PacketDescription, bytes: Uint8Array): void {
   writeUint16(bytes, 2, packet.destinationPort ?? (isUdp ? DEFAULTS.destinationPortUdp : DEFAULTS.destinationPort));
 }
 
-function buildTcp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
-  const options = padded(packet.tcpOptions ?? EMPTY, 1);
-  const headerLength = 20 + options.length;
-  const bytes = new Uint8Array(headerLength + payload.length);
+function tcp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   const flags = packet.tcpFlags ?? SYN;
-  writePorts(packet, bytes);
-  writeUint32(bytes, 4, packet.sequence ?? DEFAULTS.sequence);
-  writeUint32(bytes, 8, packet.acknowledgement ?? (flags & ACK ? 1 : 0));
-  bytes[12] = ((packet.dataOffset ?? headerLength / 4) & 15) << 4;
-  bytes[13] = flags;
-  writeUint16(bytes, 14, packet.window ?? DEFAULTS.window);
-  writeUint16(bytes, 18, packet.urgent ?? 0);
-  bytes.set(options, 20);
-  bytes.set(payload, headerLength);
+  const bytes = buildTcp(
+    {
+      sourcePort: packet.sourcePort ?? DEFAULTS.sourcePort,
+      destinationPort: packet.destinationPort ?? DEFAULTS.destinationPort,
+      sequence: packet.sequence ?? DEFAULTS.sequence,
+      acknowledgement: packet.acknowledgement ?? (flags & ACK ? 1 : 0),
+      flags,
+      window: packet.window ?? DEFAULTS.window,
+      urgent: packet.urgent,
+      options: padded(packet.tcpOptions ?? EMPTY, 1),
+      dataOffset: packet.dataOffset,
+    },
+    payload,
+  );
   writeUint16(bytes, 16, chosen(packet.checksum, pseudoSum(packet, bytes, bytes.length)));
   return bytes;
 }
 
-function buildUdp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
+function udp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(8 + payload.length);
   writePorts(packet, bytes);
   writeUint16(bytes, 4, packet.udpLength ?? bytes.length);
@@ -147,7 +145,7 @@ function buildUdp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function buildIcmp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
+function icmp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(8 + payload.length);
   bytes[0] = packet.icmpType ?? (packet.protocol === Protocol.icmp ? 8 : 128);
   bytes[1] = packet.icmpCode ?? 0;
@@ -161,7 +159,7 @@ function buildIcmp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function buildSctp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
+function sctp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(12 + payload.length);
   writePorts(packet, bytes);
   writeUint32(bytes, 4, packet.verificationTag ?? 0);
@@ -173,7 +171,7 @@ function buildSctp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
 }
 
 /** A DCCP request (RFC 4340 5.1: long sequence numbers, type 0) before the payload. */
-function buildDccp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
+function dccp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(20 + payload.length);
   writePorts(packet, bytes);
   bytes[4] = 5;
@@ -183,7 +181,7 @@ function buildDccp(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function buildIpsec(packet: PacketDescription, payload: Uint8Array): Uint8Array {
+function ipsec(packet: PacketDescription, payload: Uint8Array): Uint8Array {
   const isAh = packet.protocol === Protocol.ah;
   // AH (RFC 4302): no next header, 96 bits of authentication; ESP (RFC 4303): SPI and sequence number.
   const header = isAh ? 24 : 8;
