@@ -200,5 +200,3 @@ export interface Machine {
   writeCounters(): void;
   memory(): MachineMemory;
 }
-
-export type CreateMachine = (options: MachineOptions) => Machine;

@@ -76,12 +76,6 @@ export function jhash3words(a: number, b: number, c: number, initval: number): n
   return final((a + start) | 0, (b + start) | 0, (c + start) | 0);
 }
 
-/** `jhash_2words`. */
-export function jhash2words(a: number, b: number, initval: number): number {
-  const start = (GOLDEN + 8 + initval) | 0;
-  return final((a + start) | 0, (b + start) | 0, start);
-}
-
 /** `jhash_1word`. */
 export function jhash1word(a: number, initval: number): number {
   const start = (GOLDEN + 4 + initval) | 0;

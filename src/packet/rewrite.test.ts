@@ -15,7 +15,6 @@ import {
   setDscp,
   setEcn,
   setEnd,
-  setPort,
   setTos,
   setTransportByte,
   setTtl,
@@ -122,13 +121,13 @@ describe('a UDP checksum', () => {
   it('of 0 stays 0', () => {
     const packet = make(0);
     setEnd(packet, 'source', [3, 0, 0, 0], 7);
-    setPort(packet, 'destination', 9);
+    setEnd(packet, 'destination', packet.dst, 9);
     expect(readUint16(packet.bytes, 26)).toBe(0);
   });
   it('never becomes 0', () => {
     for (let port = 0; port < 0x10000; port += 1) {
       const packet = make();
-      setPort(packet, 'source', port);
+      setEnd(packet, 'source', packet.src, port);
       if (readUint16(packet.bytes, 26) === 0) throw new Error(`port ${port} gives 0`);
     }
   });

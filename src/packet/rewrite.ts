@@ -52,11 +52,6 @@ export function setTtl(packet: Packet, ttl: number): void {
   else bytes[7] = ttl;
 }
 
-/** Sets the IPv4 identification. */
-export function setIdentification(packet: Packet, id: number): void {
-  setIpv4Word(packet.bytes, 0, 4, id);
-}
-
 /** Sets or clears DF of an IPv4 packet. */
 export function setDontFragment(packet: Packet, on: boolean): void {
   const field = readUint16(packet.bytes, 6);
@@ -103,12 +98,6 @@ export function setTransportWord(packet: Packet, offset: number, value: number):
   if (before === value) return;
   writeUint16(bytes, at, value);
   mendTransport(packet, before, value);
-}
-
-/** Sets 32 bits at an even offset of the transport header or payload. */
-export function setTransportLong(packet: Packet, offset: number, value: number): void {
-  setTransportWord(packet, offset, value >>> 16);
-  setTransportWord(packet, offset + 2, value & 0xffff);
 }
 
 /** Sets one byte at any offset of the transport header or payload. */
@@ -294,11 +283,6 @@ export function setAddressOnly(packet: Packet, end: End, address: ArrayLike<numb
 function keepAddress(packet: Packet, end: End, address: ArrayLike<number>): void {
   const words = end === 'source' ? packet.src : packet.dst;
   for (let i = 0; i < 4; i++) words[i] = address[i]!;
-}
-
-/** Sets a port and mends the checksum. */
-export function setPort(packet: Packet, end: End, port: number): void {
-  setTransportWord(packet, end === 'source' ? 0 : 2, port);
 }
 
 /**

@@ -152,27 +152,3 @@ export function ruleSpecOf(rule: StoredRule, table: Table, settings: RuleTextSet
   spec.target = { kind: target.goto ? 'goto' : 'jump', chain: target.chain };
   return spec;
 }
-
-/** The same table with other counters: of rules by chain and index from 0, of policies by chain. */
-export function withCounters(
-  table: Table,
-  ruleCounters: (chain: string, index: number) => Counters | undefined,
-  policyCounters: (chain: string) => Counters | undefined,
-): Table {
-  const chains = new Map<string, Chain>();
-  for (const chain of table.chains.values()) {
-    const policy = policyCounters(chain.name) ?? chain;
-    chains.set(chain.name, {
-      ...chain,
-      packets: policy.packets,
-      bytes: policy.bytes,
-      rules: chain.rules.map((rule, i) => {
-        const counters = ruleCounters(chain.name, i);
-        return counters === undefined || (counters.packets === rule.packets && counters.bytes === rule.bytes)
-          ? rule
-          : { text: rule.text, packets: counters.packets, bytes: counters.bytes };
-      }),
-    });
-  }
-  return { name: table.name, chains };
-}

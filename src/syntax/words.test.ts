@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { quoteWord, splitWords } from './words.ts';
+import { saveString } from '../extensions/words.ts';
+import { splitWords } from './words.ts';
 
 describe('words of a restore line', () => {
   it('groups with double quotes only, and ends a word at the closing one', () => {
@@ -13,15 +14,15 @@ describe('words of a restore line', () => {
   it('gives back what save texts quote', () => {
     fc.assert(
       fc.property(fc.array(fc.stringMatching(/^[\x20-\x7e\t]{1,20}$/)), (words) => {
-        expect(splitWords(words.map(quoteWord).join(' '))).toEqual(words);
+        expect(splitWords(words.map(saveString).join(''))).toEqual(words);
       }),
     );
   });
 
   it('quotes unless all characters are letters, digits, _ or -', () => {
-    expect(quoteWord('a_b-1')).toBe('a_b-1');
-    expect(quoteWord('a b')).toBe('"a b"');
-    expect(quoteWord(`it's`)).toBe(`"it\\'s"`);
-    expect(quoteWord('')).toBe('""');
+    expect(saveString('a_b-1')).toBe(' a_b-1');
+    expect(saveString('a b')).toBe(' "a b"');
+    expect(saveString(`it's`)).toBe(` "it\\'s"`);
+    expect(saveString('')).toBe(' ""');
   });
 });

@@ -76,10 +76,3 @@ function pushWord(words: string[], word: string, already: number): void {
   if (words.length + already >= MAX_WORDS) throw new UsageError('Parser cannot handle more arguments');
   words.push(word);
 }
-
-const BARE = /^[A-Za-z0-9_-]+$/;
-
-/** A word as save texts write it: bare, or in double quotes with `"`, `\` and `'` escaped. */
-export function quoteWord(word: string): string {
-  return BARE.test(word) ? word : `"${word.replace(/["\\']/g, '\\$&')}"`;
-}

@@ -99,8 +99,3 @@ export function icmpRestKind(family: Family, type: number, code: number): IcmpRe
   if (type === 5) return 'gateway';
   return type === 12 ? 'pointer' : 'other';
 }
-
-/** Whether the message is an error that quotes a packet. */
-export function isIcmpError(family: Family, type: number): boolean {
-  return family === 6 ? type < 128 : type === 3 || type === 4 || type === 5 || type === 11 || type === 12;
-}
