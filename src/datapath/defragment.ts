@@ -67,6 +67,10 @@ export class FragmentQueues {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#reassembly.size === 0;
+  }
+
   takeExpired(): ExpiredDatagram[] {
     return this.#reassembly.expire(this.#clock.now);
   }
@@ -96,6 +100,7 @@ function fragmentText(packet: Packet): string {
  * that connection tracking gathered for another machine is given up silently (ip_expire).
  */
 export function expireFragments(kernel: Kernel): void {
+  if (kernel.fragments.isEmpty) return;
   for (const { family, user, first, device: index } of kernel.fragments.takeExpired()) {
     const device = kernel.host.deviceByIndex(index);
     if (first === null || device === null) continue;

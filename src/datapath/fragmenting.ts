@@ -1,12 +1,11 @@
-import { fragment4, fragment6, needsFragmenting } from '../packet/fragmentation.ts';
+import { fragment4, fragment6 } from '../packet/fragmentation.ts';
 import type { Packet } from '../packet/packet.ts';
 import { sendIcmpError, sendIcmpv6Error } from './icmp-error.ts';
 import type { Kernel } from './kernel.ts';
 
-/** The pieces in which an IPv4 packet leaves by its route; null if it may not be cut (an ICMP 3/4 has then gone back). */
+/** The pieces in which an IPv4 packet that does not fit leaves by its route; null if it may not be cut (an ICMP 3/4 has then gone back). */
 export function fragmentIpv4(kernel: Kernel, packet: Packet): Uint8Array[] | null {
   const { mtu } = packet.route!;
-  if (!needsFragmenting(packet, mtu)) return [packet.bytes];
   const pieces = fragment4(packet, mtu);
   if (pieces === null) {
     sendIcmpError(kernel, packet, 3, 4, mtu);
@@ -17,10 +16,9 @@ export function fragmentIpv4(kernel: Kernel, packet: Packet): Uint8Array[] | nul
   return pieces;
 }
 
-/** The pieces in which an IPv6 packet leaves by its route; null if it may not be cut (an ICMPv6 2/0 has then gone back). */
+/** The pieces in which an IPv6 packet that does not fit leaves by its route; null if it may not be cut (an ICMPv6 2/0 has then gone back). */
 export function fragmentIpv6(kernel: Kernel, packet: Packet): Uint8Array[] | null {
   const { mtu } = packet.route!;
-  if (!needsFragmenting(packet, mtu)) return [packet.bytes];
   const pieces = fragment6(packet, mtu, kernel.random.next(), packet.local);
   if (pieces === null) {
     sendIcmpv6Error(kernel, packet, 2, 0, mtu);

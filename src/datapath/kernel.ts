@@ -33,6 +33,8 @@ export interface Kernel {
   readonly connected: Map<string, SocketAnswer>;
   /** Every packet that may hold a connection which was never confirmed. */
   readonly held: Packet[];
+  /** An input packet whose way is over and that nobody has kept; the next one may take its place. */
+  spare: Packet | null;
 }
 
 /** An address as plain words, as routing takes it. */

@@ -151,9 +151,11 @@ export function createMachine(options: MachineOptions): Machine {
     backlog: [],
     icmpBusy: { 4: false, 6: false },
     held: [],
+    spare: null,
     connected: new Map(),
   };
-  return new SimulatedMachine(kernel, programs, states, memory !== null);
+  const reuses = observer === null && !recorder.collect && (options.queues ?? null) === null;
+  return new SimulatedMachine(kernel, programs, states, memory !== null, reuses);
 }
 
 /** Legacy TRACE: a line of the kernel log for each rule that a marked packet matches (nf_log_trace). */
@@ -207,17 +209,21 @@ class SimulatedMachine implements Machine {
   readonly #states: NamedStates;
   /** No packet came yet since an earlier run's memory was taken over. */
   #resumed: boolean;
+  /** Nobody outside sees packets: an object may serve for the next one. */
+  readonly #reuses: boolean;
 
   constructor(
     kernel: Kernel,
     programs: readonly [LoadedRuleset, TableProgram[]][],
     states: NamedStates,
     resumed: boolean,
+    reuses: boolean,
   ) {
     this.#kernel = kernel;
     this.#programs = programs;
     this.#states = states;
     this.#resumed = resumed;
+    this.#reuses = reuses;
   }
 
   receive(arrival: Parameters<Machine['receive']>[0]): Outcome {
@@ -278,7 +284,13 @@ class SimulatedMachine implements Machine {
 
   /** Connections of packets that are gone and never confirmed them vanish. */
   #release(): void {
-    const { held, conntrack, runner } = this.#kernel;
+    const { held, conntrack, runner, recorder } = this.#kernel;
+    if (held.length === 1 && runner.keepsNone) {
+      const packet = held.pop()!;
+      conntrack.release(packet);
+      if (this.#reuses && recorder.outcome.verdict !== 'stolen') this.#kernel.spare = packet;
+      return;
+    }
     // What a listener keeps in its queue is not gone.
     const kept = runner.keepsNone ? [] : held.filter((packet) => runner.keeps(packet));
     for (const packet of held) if (!kept.includes(packet)) conntrack.release(packet);

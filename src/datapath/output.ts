@@ -2,6 +2,7 @@ import type { Device } from '../host/device.ts';
 import { writeUint16 } from '../packet/bytes.ts';
 import { partialChecksum } from '../packet/checksum.ts';
 import { decode } from '../packet/decode.ts';
+import { needsFragmenting } from '../packet/fragmentation.ts';
 import { Packet, PacketType } from '../packet/packet.ts';
 import { sendOverBridge } from './bridge/send.ts';
 import { fragmentIpv4, fragmentIpv6 } from './fragmenting.ts';
@@ -50,13 +51,13 @@ export function loopBack(kernel: Kernel, packet: Packet): void {
 /** POSTROUTING is done: in pieces if it does not fit, and out of its device (ip_finish_output, ip6_finish_output). */
 export function transmit(kernel: Kernel, packet: Packet): void {
   if (packet.family === 6 && hearsItself(kernel, packet)) sendToItself(kernel, packet);
+  if (!needsFragmenting(packet, packet.route!.mtu)) {
+    transmitOn(kernel, packet, packet.route!.device!);
+    return;
+  }
   const pieces = packet.family === 4 ? fragmentIpv4(kernel, packet) : fragmentIpv6(kernel, packet);
   if (pieces === null) return;
   const device = packet.route!.device!;
-  if (pieces.length === 1 && pieces[0] === packet.bytes) {
-    transmitOn(kernel, packet, device);
-    return;
-  }
   for (const bytes of pieces) transmitOn(kernel, pieceOf(packet, bytes), device);
 }
 

@@ -28,10 +28,10 @@ export function receiveFrame(kernel: Kernel, arrival: Arrival): void {
     if (vlan !== undefined) device = vlan;
   }
   const family: Family = type === IPV6 ? 6 : 4;
-  const packet = new Packet(family, bytes);
+  const packet = packetFor(kernel, family, bytes);
   packet.time = kernel.clock.real;
   packet.inDevice = device;
-  applyDescription(packet, arrival.described);
+  if (arrival.described) applyDescription(packet, arrival.described);
   if (type !== IPV4 && type !== IPV6) {
     kernel.recorder.invalid(packet, `ethertype 0x${type.toString(16).padStart(4, '0')} is not IP`);
     return;
@@ -48,6 +48,15 @@ export function receiveFrame(kernel: Kernel, arrival: Arrival): void {
   kernel.held.push(packet);
   if (device.bridge !== null) receiveOnPort(kernel, packet, device, device.bridge);
   else receiveIp(kernel, packet, device);
+}
+
+/** The packet of a frame: the last one's object where that is free. */
+function packetFor(kernel: Kernel, family: Family, bytes: Uint8Array): Packet {
+  const { spare } = kernel;
+  if (spare === null) return new Packet(family, bytes);
+  kernel.spare = null;
+  spare.renew(family, bytes);
+  return spare;
 }
 
 /** A packet comes up to IP on a device (ip_rcv, ipv6_rcv). */

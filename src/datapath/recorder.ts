@@ -7,16 +7,26 @@ import type { Outcome, TraceVerdict } from './machine-contract.ts';
 import type { TableProgram } from './program.ts';
 
 /** What counts most when several things happened to one input packet (flooding, a copy for the machine itself). */
-const RANK: Readonly<Record<TraceVerdict, number>> = {
-  forwarded: 7,
-  delivered: 6,
-  sent: 5,
-  rejected: 4,
-  queued: 3,
-  dropped: 2,
-  stolen: 1,
-  invalid: 0,
-};
+function rankOf(verdict: TraceVerdict): number {
+  switch (verdict) {
+    case 'forwarded':
+      return 7;
+    case 'delivered':
+      return 6;
+    case 'sent':
+      return 5;
+    case 'rejected':
+      return 4;
+    case 'queued':
+      return 3;
+    case 'dropped':
+      return 2;
+    case 'stolen':
+      return 1;
+    case 'invalid':
+      return 0;
+  }
+}
 
 /** Whether a packet is the input itself or a flooded copy of it, and not an answer of the machine or a copy that TEE made. */
 export function isInput(packet: Packet): boolean {
@@ -93,7 +103,7 @@ export class Recorder {
   }
 
   #reach(verdict: TraceVerdict): boolean {
-    const rank = RANK[verdict];
+    const rank = rankOf(verdict);
     if (rank <= this.#rank) return false;
     this.#rank = rank;
     this.outcome.verdict = verdict;

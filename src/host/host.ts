@@ -3,14 +3,22 @@ import { addressEquals, formatAddress, parseAddress, parseMac } from '../packet/
 import type { AddressWords, Family } from '../packet/family.ts';
 import { jhash2 } from '../packet/jhash.ts';
 import type { Packet } from '../packet/packet.ts';
+import { AddressSet } from './address-set.ts';
 import { type HostDescription, HostError } from './description.ts';
 import type { Device } from './device.ts';
 import { makeDevices } from './devices.ts';
-import { emptyInputRoute, type InputHost, noRoute, routeInput4, routeInput6 } from './input-route.ts';
+import {
+  emptyInputRoute,
+  type InputHost,
+  type InputSettings4,
+  noRoute,
+  routeInput4,
+  routeInput6,
+} from './input-route.ts';
 import { type Flow, type LookupResult, PolicyRules, refusal } from './policy.ts';
+import { RouteCache } from './route-cache.ts';
 import { Scope } from './route-text.ts';
 import { buildTables, type RoutingTables } from './routes.ts';
-import type { Route } from './routing-table.ts';
 import { type PolicyRule, parseRule, tableRule } from './rule-text.ts';
 import { Sockets } from './sockets.ts';
 import { selectSource4 } from './source-address4.ts';
@@ -19,7 +27,6 @@ import { Sysctls } from './sysctl.ts';
 import { TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN } from './tables.ts';
 
 const ZERO: AddressWords = [0, 0, 0, 0];
-const CACHE_LIMIT = 65536;
 
 /** IPv6 groups that every interface (and every router's interface) has joined. */
 const GROUPS6: readonly AddressWords[] = [
@@ -66,12 +73,13 @@ class SimulatedHost implements Host, InputHost {
   readonly #sockets: Sockets;
   readonly #tables: RoutingTables;
   readonly #policy: Readonly<Record<Family, PolicyRules>>;
-  readonly #ownAddresses4 = new Set<number>();
+  readonly #ownAddresses4 = new AddressSet();
   readonly #neighbours = new Map<string, Uint8Array>();
   readonly #settings = new Map<Device, Map<string, number>>();
   readonly #inputRoute: InputRoute = emptyInputRoute();
-  /** IPv4 routes by destination, while nothing but the destination decides. */
-  readonly #cache = new Map<number, Route | null>();
+  /** By device index. */
+  readonly #inputSettings: InputSettings4[] = [];
+  readonly #cache = new RouteCache();
   readonly #cacheable: boolean;
   readonly #cached: LookupResult = { route: null, refusedBy: null };
   readonly #refusals = new Map<PolicyRule, RouteAnswer>();
@@ -129,10 +137,6 @@ class SimulatedHost implements Host, InputHost {
   }
 
   interfaceSysctl(family: Family, device: Device, name: string): number {
-    return this.setting(family, device, name);
-  }
-
-  setting(family: Family, device: Device, name: string): number {
     let settings = this.#settings.get(device);
     if (settings === undefined) {
       settings = new Map();
@@ -145,6 +149,23 @@ class SimulatedHost implements Host, InputHost {
       settings.set(key, value);
     }
     return value;
+  }
+
+  settings4(device: Device): InputSettings4 {
+    const known = this.#inputSettings[device.index];
+    if (known !== undefined) return known;
+    const holds = (name: string): boolean => this.interfaceSysctl(4, device, name) !== 0;
+    const settings: InputSettings4 = {
+      forwarding: holds('forwarding'),
+      broadcastForwarding: holds('bc_forwarding'),
+      acceptLocal: holds('accept_local'),
+      routeLocalnet: holds('route_localnet'),
+      sendRedirects: holds('send_redirects'),
+      sourceValidMark: holds('src_valid_mark'),
+      reversePathFilter: this.interfaceSysctl(4, device, 'rp_filter'),
+    };
+    this.#inputSettings[device.index] = settings;
+    return settings;
   }
 
   forwards6(device: Device): boolean {
@@ -160,12 +181,11 @@ class SimulatedHost implements Host, InputHost {
 
   lookup4(flow: Flow, device: Device | null): LookupResult {
     if (!this.#cacheable || device !== null) return this.#policy[4].lookup(flow, device);
-    const key = flow.destination[0]!;
-    let route = this.#cache.get(key);
+    const destination = flow.destination[0]!;
+    let route = this.#cache.find(destination);
     if (route === undefined) {
       route = this.#policy[4].lookup(flow, null).route;
-      if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
-      this.#cache.set(key, route);
+      this.#cache.set(destination, route);
     }
     this.#cached.route = route;
     return this.#cached;

@@ -10,6 +10,17 @@ import type { Flow, LookupResult } from './policy.ts';
 import { Scope } from './route-text.ts';
 import type { Route } from './routing-table.ts';
 
+/** What net.ipv4.conf says of an interface, with `all` and `default`, as far as input routing asks for it. */
+export interface InputSettings4 {
+  readonly forwarding: boolean;
+  readonly broadcastForwarding: boolean;
+  readonly acceptLocal: boolean;
+  readonly routeLocalnet: boolean;
+  readonly sendRedirects: boolean;
+  readonly sourceValidMark: boolean;
+  readonly reversePathFilter: number;
+}
+
 /** What input routing asks of the machine. */
 export interface InputHost {
   /** A flow record to fill, reused. */
@@ -18,7 +29,7 @@ export interface InputHost {
   lookup6(flow: Flow, device: Device | null): LookupResult;
   answerOf(result: LookupResult, output: boolean): RouteAnswer;
   ownsAddress4(address: number): boolean;
-  setting(family: 4 | 6, device: Device, name: string): number;
+  settings4(device: Device): InputSettings4;
   /** True where checking the machine's own addresses is no sufficient source check (custom rules, local routes, realms). */
   readonly sourceNeedsLookup: boolean;
   /** True if the machine listens to the IPv6 multicast group on the device. */
@@ -132,10 +143,10 @@ export function validateSource4(
   destination: ArrayLike<number>,
   out: Device | null,
 ): number {
-  const filter = host.setting(4, device, 'rp_filter');
+  const settings = host.settings4(device);
+  const { acceptLocal, reversePathFilter: filter } = settings;
   const source = packet.src;
-  const acceptLocal = host.setting(4, device, 'accept_local') !== 0;
-  if (filter === 0 && (device !== out || host.setting(4, device, 'send_redirects') === 0)) {
+  if (filter === 0 && (device !== out || !settings.sendRedirects)) {
     if (acceptLocal) return SOURCE_GOOD;
     if (!host.sourceNeedsLookup) return host.ownsAddress4(source[0]!) ? SOURCE_BAD : SOURCE_GOOD;
   }
@@ -144,7 +155,7 @@ export function validateSource4(
   flow.source = destination;
   flow.inName = out === null ? 'lo' : out.name;
   flow.outName = null;
-  flow.mark = host.setting(4, device, 'src_valid_mark') !== 0 ? packet.mark : 0;
+  flow.mark = settings.sourceValidMark ? packet.mark : 0;
   flow.tos = tosOf(packet);
   flow.uid = 0;
   flow.protocol = packet.protocol;
@@ -182,7 +193,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   if (source === 0) return drop(out, 'martian source: 0.0.0.0');
   if (destination === 0) return drop(out, 'martian destination: 0.0.0.0');
   if (isLoopback4(destination) || isLoopback4(source)) {
-    const own = device.kind === 'loopback' || host.setting(4, device, 'route_localnet') !== 0;
+    const own = device.kind === 'loopback' || host.settings4(device).routeLocalnet;
     if (!own) return drop(out, isLoopback4(destination) ? 'martian destination: 127/8' : 'martian source: 127/8');
   }
 
@@ -191,7 +202,8 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   const result = host.lookup4(flow, null);
   const { route, refusedBy } = result;
   out.route = host.answerOf(result, false);
-  const forwards = host.setting(4, device, 'forwarding') !== 0;
+  const settings = host.settings4(device);
+  const forwards = settings.forwarding;
   if (route === null || !isUsable(route)) {
     if (!forwards) return drop(out, 'no route, and this interface does not forward');
     out.limited = true;
@@ -202,7 +214,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
     return refuse(out, 3, 0, refusedBy === null ? 'no route' : `unreachable: ${out.route.text}`);
   }
   if (route.type === 'broadcast') {
-    if (host.setting(4, device, 'bc_forwarding') === 0) return broadcast4(host, packet, device, out);
+    if (!settings.broadcastForwarding) return broadcast4(host, packet, device, out);
   } else if (route.type === 'local') {
     if (validateSource4(host, packet, device, packet.dst, null) < 0) return drop(out, 'martian source');
     out.action = 'local';
@@ -214,7 +226,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   if (check < 0) return drop(out, 'martian source');
   if (packet.packetType !== PacketType.host)
     return drop(out, 'a frame to a broadcast or multicast MAC is not forwarded');
-  out.redirect = route.device === device && check === SOURCE_ON_LINK && host.setting(4, device, 'send_redirects') !== 0;
+  out.redirect = route.device === device && check === SOURCE_ON_LINK && settings.sendRedirects;
   out.action = 'forward';
   return out;
 }
@@ -236,7 +248,7 @@ function multicast4(host: InputHost, packet: Packet, device: Device, out: InputR
   const source = packet.src[0]!;
   if (packet.dst[0] !== 0xe0000001) return drop(out, 'multicast group without member');
   if (isMulticast4(source) || source === 0xffffffff) return drop(out, 'martian source: multicast or broadcast address');
-  if (isLoopback4(source) && device.kind !== 'loopback' && host.setting(4, device, 'route_localnet') === 0) {
+  if (isLoopback4(source) && device.kind !== 'loopback' && !host.settings4(device).routeLocalnet) {
     return drop(out, 'martian source: 127/8');
   }
   if (source !== 0 && validateSource4(host, packet, device, ZERO, null) < 0) return drop(out, 'martian source');

@@ -49,25 +49,39 @@ export function mergeSources(sources: readonly PacketSource[]): PacketSource {
 class Merge implements PacketSource {
   private readonly sources: readonly PacketSource[];
   private last: PacketSource | null = null;
+  /** The source of the next packet. */
+  private chosen: PacketSource;
+  nextTime = 0;
 
   constructor(sources: readonly PacketSource[]) {
     this.sources = sources;
+    this.chosen = sources[0]!;
+    this.choose();
   }
 
-  get nextTime(): number {
-    let least = Number.POSITIVE_INFINITY;
-    for (const source of this.sources) if (source.nextTime < least) least = source.nextTime;
-    return least;
+  private choose(): void {
+    const { sources } = this;
+    let chosen = sources[0]!;
+    let least = chosen.nextTime;
+    for (let i = 1; i < sources.length; i++) {
+      const time = sources[i]!.nextTime;
+      if (time >= least) continue;
+      chosen = sources[i]!;
+      least = time;
+    }
+    this.chosen = chosen;
+    this.nextTime = least;
   }
 
   take(into: InputPacket): void {
-    let chosen = this.sources[0]!;
-    for (const source of this.sources) if (source.nextTime < chosen.nextTime) chosen = source;
-    this.last = chosen;
-    chosen.take(into);
+    this.last = this.chosen;
+    this.last.take(into);
+    this.choose();
   }
 
   settled(outcome: Outcome): void {
-    this.last?.settled?.(outcome);
+    if (this.last?.settled === undefined) return;
+    this.last.settled(outcome);
+    this.choose();
   }
 }

@@ -66,7 +66,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     before?.(input);
     const outcome = give(machine, input);
     if (outcome.pending !== null) await outcome.pending;
-    counts[outcome.verdict]++;
+    count(counts, outcome.verdict);
     if (settles) source.settled!(outcome);
     if (reporters.length > 0) {
       traced.n = packets;
@@ -77,6 +77,13 @@ export async function run(options: RunOptions): Promise<RunResult> {
   }
   for (const reporter of reporters) reporter.end?.(counts);
   return { packets, counts };
+}
+
+/** `counts[verdict]++`, where the commonest verdicts are not looked up by name. */
+function count(counts: VerdictCounts, verdict: TraceVerdict): void {
+  if (verdict === 'forwarded') counts.forwarded++;
+  else if (verdict === 'dropped') counts.dropped++;
+  else counts[verdict]++;
 }
 
 export function noVerdicts(): VerdictCounts {
