@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../packet/address-text.ts';
 import type { Family } from '../packet/family.ts';
@@ -31,15 +30,6 @@ const get = (host: ReturnType<typeof createHost>, text: string) => {
     .filter((part) => part !== '')
     .join(' ');
 };
-
-it('reads every machine of the recorded scenarios', () => {
-  const directory = '../shared/truth/kernel';
-  if (!existsSync(`${directory}/targets-2.json`)) return;
-  const { host } = JSON.parse(readFileSync(`${directory}/targets-2.json`, 'utf8')) as { host: HostDescription };
-  const made = createHost(host);
-  expect(get(made, '172.20.1.1')).toBe('unicast via 10.0.0.9 eth1 10.0.0.1');
-  expect(get(made, '203.0.113.200')).toBe('unicast via 10.9.0.7 eth1 10.9.0.1');
-});
 
 describe('a machine without description', () => {
   it('has lo and no routes', () => {

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -34,7 +33,6 @@ describe('IPv6 text', () => {
     fc.assert(
       fc.property(fc.tuple(word, word, word, word), (words) => {
         const text = formatAddress6(words);
-        expect(isIP(text)).toBe(6);
         expect(parseAddress6(text)).toEqual(words);
       }),
     );
