@@ -23,20 +23,31 @@ describe('getopt_long as in glibc', () => {
   });
 
   it('does not take ambiguous ones, and prefers an exact name', () => {
-    expect(all(['--lis']).found).toEqual([{ kind: 'unknown', word: '--lis' }]);
+    expect(all(['--lis']).found).toEqual([
+      {
+        kind: 'unknown',
+        word: '--lis',
+        problem: "option '--lis' is ambiguous; possibilities: '--list' '--list-rules'",
+      },
+    ]);
     expect(all(['--list']).found).toMatchObject([{ kind: 'option', id: 'L', argument: null }]);
   });
 
   it('gives the word before the next one, which error texts quote', () => {
     // `iptables -L -q1`: unknown option "-L"
-    expect(all(['-L', '-q1']).found[1]).toEqual({ kind: 'unknown', word: '-L' });
-    expect(all(['-q']).found).toEqual([{ kind: 'unknown', word: '-q' }]);
+    expect(all(['-L', '-q1']).found[1]).toMatchObject({ kind: 'unknown', word: '-L' });
+    expect(all(['-q']).found).toEqual([{ kind: 'unknown', word: '-q', problem: "invalid option -- 'q'" }]);
     expect(all(['-s1.2.3.4']).found).toEqual([{ kind: 'option', id: 's', argument: '1.2.3.4', word: '-s1.2.3.4' }]);
   });
 
   it('tells a missing argument from an argument that is not wanted', () => {
-    expect(all(['-s']).found).toEqual([{ kind: 'missing-argument', word: '-s' }]);
-    expect(all(['--numeric=1']).found).toEqual([{ kind: 'unknown', word: '--numeric=1' }]);
+    expect(all(['-s']).found).toEqual([
+      { kind: 'missing-argument', word: '-s', problem: "option requires an argument -- 's'" },
+    ]);
+    expect(all(['--so']).found).toMatchObject([{ problem: "option '--source' requires an argument" }]);
+    expect(all(['--numeric=1']).found).toEqual([
+      { kind: 'unknown', word: '--numeric=1', problem: "option '--numeric' doesn't allow an argument" },
+    ]);
   });
 
   it('reports other words in order, or moves them to the end', () => {

@@ -8,18 +8,26 @@ export interface LongOption<Id> {
   id: Id;
 }
 
-/** What one call of `next` found. `word` is `argv[optind - 1]`, which error texts quote. */
+/**
+ * What one call of `next` found. `word` is `argv[optind - 1]`, which error texts quote; `problem` is what getopt itself would
+ * say after the program's name.
+ */
 export type Found<Id> =
   | { kind: 'option'; id: Id; argument: string | null; word: string }
   | { kind: 'plain'; argument: string }
-  | { kind: 'unknown'; word: string }
-  | { kind: 'missing-argument'; word: string }
+  | { kind: 'unknown'; word: string; problem: string }
+  | { kind: 'missing-argument'; word: string; problem: string }
   | { kind: 'end' };
 
-/** Where long options are looked up: an exact name first, then by abbreviation (`ambiguous`: several different ones fit). */
+/** Several different options that an abbreviation fits. */
+export interface Ambiguous {
+  possibilities: readonly string[];
+}
+
+/** Where long options are looked up: an exact name first, then by abbreviation. */
 export interface LongOptions<Id> {
   exact(name: string): LongOption<Id> | undefined;
-  abbreviated(name: string): LongOption<Id> | 'ambiguous' | undefined;
+  abbreviated(name: string): LongOption<Id> | Ambiguous | undefined;
 }
 
 /** Options from one list, in the order of the list. */
@@ -35,15 +43,14 @@ export function longOptions<Id>(list: readonly LongOption<Id>[]): LongOptions<Id
 /** The one option that `name` is an abbreviation of; options count as the same if id and need agree (as glibc decides). */
 export function abbreviation<Id>(
   name: string,
-  options: Iterable<LongOption<Id>>,
-): LongOption<Id> | 'ambiguous' | undefined {
-  let found: LongOption<Id> | undefined;
-  for (const option of options) {
-    if (!option.name.startsWith(name)) continue;
-    if (found === undefined) found = option;
-    else if (found.id !== option.id || found.need !== option.need) return 'ambiguous';
+  options: readonly LongOption<Id>[],
+): LongOption<Id> | Ambiguous | undefined {
+  const fitting = options.filter((option) => option.name.startsWith(name));
+  const [first] = fitting;
+  if (fitting.some(({ id, need }) => id !== first?.id || need !== first?.need)) {
+    return { possibilities: fitting.map((option) => option.name) };
   }
-  return found;
+  return first;
 }
 
 /**
@@ -120,14 +127,22 @@ export class Getopt<Id> {
     const equals = word.indexOf('=', 2);
     const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
     const option = this.longs.exact(name) ?? this.longs.abbreviated(name);
-    if (option === undefined || option === 'ambiguous') return { kind: 'unknown', word };
+    if (option === undefined) return { kind: 'unknown', word, problem: `unrecognized option '${word}'` };
+    if ('possibilities' in option) {
+      const names = option.possibilities.map((each) => ` '--${each}'`).join('');
+      return { kind: 'unknown', word, problem: `option '${word}' is ambiguous; possibilities:${names}` };
+    }
     if (equals >= 0) {
-      if (option.need === 'none') return { kind: 'unknown', word };
+      if (option.need === 'none') {
+        return { kind: 'unknown', word, problem: `option '--${option.name}' doesn't allow an argument` };
+      }
       return { kind: 'option', id: option.id, argument: word.slice(equals + 1), word };
     }
     if (option.need !== 'required') return { kind: 'option', id: option.id, argument: null, word };
     const argument = this.words[this.index];
-    if (argument === undefined) return { kind: 'missing-argument', word };
+    if (argument === undefined) {
+      return { kind: 'missing-argument', word, problem: `option '--${option.name}' requires an argument` };
+    }
     this.index++;
     return { kind: 'option', id: option.id, argument, word: argument };
   }
@@ -138,7 +153,7 @@ export class Getopt<Id> {
     const need = this.shorts.get(letter);
     if (this.cluster === '') this.index++;
     const before = (): string => this.words[this.index - 1] ?? '';
-    if (need === undefined) return { kind: 'unknown', word: before() };
+    if (need === undefined) return { kind: 'unknown', word: before(), problem: `invalid option -- '${letter}'` };
     const id = this.shortId(letter);
     if (need === 'none') return { kind: 'option', id, argument: null, word: before() };
     if (this.cluster !== '') {
@@ -149,7 +164,9 @@ export class Getopt<Id> {
     }
     if (need === 'optional') return { kind: 'option', id, argument: null, word: before() };
     const argument = this.words[this.index];
-    if (argument === undefined) return { kind: 'missing-argument', word: before() };
+    if (argument === undefined) {
+      return { kind: 'missing-argument', word: before(), problem: `option requires an argument -- '${letter}'` };
+    }
     this.index++;
     return { kind: 'option', id, argument, word: argument };
   }

@@ -25,7 +25,7 @@ const STANDARD_HELP = `standard match options:
 
 /** The matches and the target that a command line has named so far, and the options that are known by them. */
 export class LoadedExtensions {
-  readonly known = new KnownOptions();
+  readonly known: KnownOptions;
   /** What `-p` said; null if it was not given. */
   protocolText: string | null = null;
   private readonly context: MutableParseContext;
@@ -35,6 +35,7 @@ export class LoadedExtensions {
 
   constructor(context: MutableParseContext) {
     this.context = context;
+    this.known = new KnownOptions(context.family, context.variant);
   }
 
   /** The use that an option belongs to. */

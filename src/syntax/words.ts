@@ -37,8 +37,14 @@ export interface QuotedWord {
   quoted: boolean;
 }
 
-/** As splitWords, telling which words were quoted. */
-export function splitQuotedWords(line: string): QuotedWord[] {
+/** As splitWords, telling which words were quoted. Throws UsageError where a word is too long or one too many. */
+export function quotedWords(line: string): QuotedWord[] {
+  const words = splitQuotedWords(line);
+  for (const [i, { word }] of words.entries()) checkWord(word, i);
+  return words;
+}
+
+function splitQuotedWords(line: string): QuotedWord[] {
   const words: QuotedWord[] = [];
   let word = '';
   let open = false;
@@ -71,8 +77,13 @@ export function splitQuotedWords(line: string): QuotedWord[] {
   return words;
 }
 
-function pushWord(words: string[], word: string, already: number): void {
+/** @param index how many words there are before it */
+function checkWord(word: string, index: number): void {
   if (word.length > MAX_WORD) throw new UsageError('Parameter too long!');
-  if (words.length + already >= MAX_WORDS) throw new UsageError('Parser cannot handle more arguments');
+  if (index >= MAX_WORDS) throw new UsageError('Parser cannot handle more arguments');
+}
+
+function pushWord(words: string[], word: string, already: number): void {
+  checkWord(word, words.length + already);
   words.push(word);
 }

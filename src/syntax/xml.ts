@@ -3,7 +3,7 @@ import type { Counters } from '../ruleset/rule.ts';
 import { lineFields, splitCounters } from './restore-line.ts';
 import { forEachLine } from './restore-options.ts';
 import { readCounters } from './save-format.ts';
-import { type QuotedWord, splitQuotedWords } from './words.ts';
+import { type QuotedWord, quotedWords } from './words.ts';
 
 /** Options of iptables-xml. */
 export interface XmlOptions {
@@ -160,7 +160,7 @@ class XmlWriter {
 
   private rule(line: string, number: number): void {
     const { counters, rest } = splitCounters(line, number);
-    const words = splitQuotedWords(rest);
+    const words = quotedWords(rest);
     const append = words.findIndex(({ word }, i) => word === '-A' && i + 1 < words.length);
     const chainName = words[append + 1]?.word;
     if (append < 0 || chainName === undefined) {

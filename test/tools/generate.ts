@@ -1,6 +1,8 @@
 import type { Extension, OptionDeclaration } from '../../src/extensions/contract.ts';
 import { matches, targets } from '../../src/extensions/registry.ts';
 import type { Random } from '../kernel/random.ts';
+import type { Coverage } from './coverage.ts';
+import { CHAINS, MANGLE, PLACES, PROTOCOLS } from './places.ts';
 import { rightValue, wrongValue } from './values.ts';
 
 /** A rule specification: groups of words that belong together, so that shortening can leave each out. */
@@ -11,76 +13,66 @@ export interface Specification {
   groups: string[][];
 }
 
-const CHAINS: Readonly<Record<string, readonly string[]>> = {
-  filter: ['INPUT', 'FORWARD', 'OUTPUT'],
-  nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
-  mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
-  raw: ['PREROUTING', 'OUTPUT'],
-  security: ['INPUT', 'FORWARD', 'OUTPUT'],
-};
-
-/** Where a target belongs. */
-const PLACES: Readonly<Record<string, readonly (readonly [table: string, chain: string])[]>> = {
-  DNAT: [
-    ['nat', 'PREROUTING'],
-    ['nat', 'OUTPUT'],
+const ADDRESSES = {
+  4: [
+    '10.0.0.1',
+    '10.0.0.0/8',
+    '10.1.2.3/24',
+    '1.2.3.4/255.0.255.0',
+    '0.0.0.0/0',
+    '1.2.3',
+    '10',
+    '010.0.0.9',
+    '0x7f.1',
+    'localhost',
+    'loopback',
+    'link-local/16',
+    'nosuch.invalid',
+    '1.2.3.4/33',
+    '1.2.3.4/',
+    '1.2.3.4/255.255',
+    '1.2.3.4/0xff',
+    '1.2.3.999',
+    'any/0',
+    '255.255.255.255',
+    '::1',
+    '::ffff:9.8.7.6',
+    '',
   ],
-  REDIRECT: [
-    ['nat', 'PREROUTING'],
-    ['nat', 'OUTPUT'],
+  6: [
+    '2001:db8::1',
+    '2001:db8::/32',
+    '2001:DB8:0:0:1::/65',
+    '::/0',
+    '::1',
+    '::1.2.3.4',
+    '2001:db8::1/ffff::',
+    '2001:db8::1/ff00:ff::',
+    '1.2.3.4',
+    'localhost',
+    '::/129',
+    'fe80::/10',
+    ':::1',
+    '2001:db8::1/',
   ],
-  SNAT: [
-    ['nat', 'POSTROUTING'],
-    ['nat', 'INPUT'],
-  ],
-  MASQUERADE: [['nat', 'POSTROUTING']],
-  NETMAP: [
-    ['nat', 'PREROUTING'],
-    ['nat', 'POSTROUTING'],
-  ],
-  CT: [
-    ['raw', 'PREROUTING'],
-    ['raw', 'OUTPUT'],
-  ],
-  NOTRACK: [['raw', 'PREROUTING']],
-  TRACE: [['raw', 'OUTPUT']],
-  TPROXY: [['mangle', 'PREROUTING']],
-  CLUSTERIP: [['filter', 'INPUT']],
-  REJECT: [['filter', 'INPUT']],
-  SYNPROXY: [['filter', 'INPUT']],
-  SECMARK: [['security', 'INPUT']],
-  CONNSECMARK: [['security', 'INPUT']],
-};
-const MANGLE = /^(CHECKSUM|CLASSIFY|DNPT|DSCP|ECN|HL|HMARK|MARK|SNPT|TCPMSS|TCPOPTSTRIP|TEE|TOS|TTL|CONNMARK)$/;
-
-/** Protocols that an extension asks for. */
-const PROTOCOLS: Readonly<Record<string, readonly string[]>> = {
-  tcp: ['tcp'],
-  udp: ['udp'],
-  sctp: ['sctp'],
-  dccp: ['dccp'],
-  icmp: ['icmp'],
-  icmp6: ['icmpv6'],
-  ah: ['ah'],
-  esp: ['esp'],
-  ipcomp: ['ipcomp'],
-  mh: ['mobility-header', 'mh'],
-  tcpmss: ['tcp'],
-  osf: ['tcp'],
-  multiport: ['tcp', 'udp', 'sctp', 'udplite', 'dccp'],
-  ecn: ['tcp'],
-  ECN: ['tcp'],
-  TCPMSS: ['tcp'],
-  TCPOPTSTRIP: ['tcp'],
-  SYNPROXY: ['tcp'],
-  TPROXY: ['tcp', 'udp'],
-  DNAT: ['tcp', 'udp'],
-  SNAT: ['tcp', 'udp'],
-  MASQUERADE: ['tcp', 'udp'],
-  REDIRECT: ['tcp', 'udp'],
-  REJECT: ['tcp'],
-  HMARK: ['tcp'],
-};
+} as const;
+const ODD_DEVICES = ['', 'averyverylongname0', 'fifteen-letters', 'a b', 'a/b', 'eth0.5', 'e+h', '-x', '"'];
+/** Counters at the boundaries of the units in which listings write them. */
+export const COUNTERS = [
+  0,
+  1,
+  99999,
+  100000,
+  999499,
+  999500,
+  9999999,
+  10000000,
+  12345678901,
+  9999500000,
+  123456789012345n,
+  9999999999999n,
+  18446744073709551615n,
+] as const;
 
 const OTHER_TARGETS = ['ACCEPT', 'DROP', 'RETURN', 'QUEUE', 'foo', 'LOG', 'REJECT', 'NOSUCH', 'MARK', ''];
 
@@ -88,10 +80,12 @@ export class Generator {
   private readonly random: Random;
   private readonly extensions: readonly Extension[];
   private readonly family: 4 | 6 | null;
+  private readonly coverage: Coverage | null;
 
-  constructor(random: Random, only: string | null, family: 4 | 6 | null) {
+  constructor(random: Random, only: string | null, family: 4 | 6 | null, coverage: Coverage | null = null) {
     this.random = random;
     this.family = family;
+    this.coverage = coverage;
     this.extensions = [...matches, ...targets].filter((each) => only === null || each.name === only);
     if (this.extensions.length === 0) throw new Error(`no extension is called ${only}`);
   }
@@ -119,6 +113,7 @@ export class Generator {
     }
     if (random.chance(0.03)) groups.splice(random.int(0, groups.length), 0, this.plain(family));
     if (random.chance(0.03)) [groups[0], groups[groups.length - 1]] = [groups[groups.length - 1]!, groups[0]!];
+    this.coverage?.specification();
     return { family, table, chain, groups };
   }
 
@@ -169,29 +164,46 @@ export class Generator {
   private plain(family: 4 | 6): string[] {
     const { random } = this;
     const not = random.chance(0.2) ? ['!'] : [];
-    const address =
-      family === 4
-        ? [
-            '10.0.0.1',
-            '10.0.0.0/8',
-            '1.2.3.4/255.0.255.0',
-            '0.0.0.0/0',
-            '10.0.0.1,10.0.0.2',
-            '1.2.3',
-            'localhost',
-            '1.2.3.4/33',
-            '::1',
-          ]
-        : ['2001:db8::1', '2001:db8::/32', '::/0', '::1,::2', '2001:db8::1/ffff::', '1.2.3.4', '::/129', 'fe80::/10'];
+    const address = (): string => {
+      const one = (): string => random.pick(ADDRESSES[family]);
+      return random.chance(0.25)
+        ? Array.from({ length: random.int(2, 3) }, one).join(random.pick([',', ',', ', ']))
+        : one();
+    };
     return random.pick([
-      [...not, random.pick(['-s', '--source', '--src']), random.pick(address)],
-      [...not, random.pick(['-d', '--destination', '--dst']), random.pick(address)],
-      [...not, '-i', random.pick(['eth0', 'eth+', '+', 'lo', '', 'averyverylongname0', 'a b'])],
-      [...not, '-o', random.pick(['eth0', 'eth+', '+', 'a/b'])],
-      [...not, '-f'],
-      ['-c', '5', '700'],
-      ['-v'],
-      ['-n'],
+      [...not, random.pick(['-s', '--source', '--src', '--sou']), address()],
+      [...not, random.pick(['-d', '--destination', '--dst', '--dest']), address()],
+      [...not, random.pick(['-s', '-d']), address()],
+      [...not, random.pick(['-i', '--in-interface', '--in']), random.pick(['eth0', 'eth+', '+', 'lo', ...ODD_DEVICES])],
+      [...not, random.pick(['-o', '--out-interface', '--out']), random.pick(['eth0', 'eth+', '+', ...ODD_DEVICES])],
+      [...not, random.pick(['-f', '--fragment'])],
+      random.pick([
+        ['-c', '5', '700'],
+        ['--set-counters', String(random.pick(COUNTERS)), String(random.pick(COUNTERS))],
+        ['-c', `${random.pick(COUNTERS)},${random.pick(COUNTERS)}`],
+        ['-c', random.pick(['x', '-1', '5', '5,', ',5'])],
+      ]),
+      random.pick([
+        ['-v'],
+        ['--verbose'],
+        ['-n'],
+        ['--numeric'],
+        ['-x'],
+        ['--exact'],
+        ['--line-numbers'],
+        ['-w'],
+        ['-w', '5'],
+      ]),
+      random.pick([
+        ['-4'],
+        ['-6'],
+        ['--ipv4'],
+        ['--ipv6'],
+        ['--modprobe=/bin/true'],
+        ['-M', '/bin/true'],
+        ['--wait=3'],
+        ['-W', '9'],
+      ]),
     ]);
   }
 
@@ -205,6 +217,7 @@ export class Generator {
   /** `-m NAME` or `-j NAME` with options. */
   private use(extension: Extension, family: 4 | 6): string[][] {
     const { random } = this;
+    this.coverage?.extension(extension);
     const name = random.pick([extension.name, extension.name, extension.name, ...(extension.aliases ?? [])]);
     const head = [extension.kind === 'match' ? '-m' : '-j', name];
     const chosen = this.choose(extension.options);
@@ -243,6 +256,7 @@ export class Generator {
 
   private option(extension: Extension, option: OptionDeclaration, family: 4 | 6): string[] {
     const { random } = this;
+    this.coverage?.option(extension, option);
     const words: string[] = [];
     if (random.chance(option.invert === true ? 0.25 : 0.02)) words.push('!');
     let name = option.name;

@@ -4,21 +4,25 @@ import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Variant } from '../../src/extensions/contract.ts';
 import { Random } from '../kernel/random.ts';
+import { Coverage } from './coverage.ts';
 import { Generator } from './generate.ts';
 import { KNOWN } from './known.ts';
 import { type Answer, RealTools, SETS, Simulated } from './players.ts';
-import { type Call, commandScenario, restoreScenario, type Scenario, sequenceScenario } from './scenario.ts';
+import { restoreScenario } from './restore-file.ts';
+import { type Call, commandScenario, type Scenario } from './scenario.ts';
+import { sequenceScenario } from './sequence.ts';
 import { shorten } from './shorten.ts';
 import { recordVectors, writeVectors } from './vectors.ts';
 
 const HELP = `Makes up rule specifications from the options that the extensions declare, gives them to the real iptables tools (in a
 network namespace of their own) and to iptsim, and compares stdout, stderr and exit status, byte for byte.
 
-  npm run test:tools -- [--seed S] [--count N] [--variant legacy|nft] [--family 4|6] [--extension NAME] [--show N] [--all]
+  npm run test:tools -- [--seed S] [--count N] [--variant legacy|nft] [--family 4|6] [--extension NAME] [--show N] [--all] [--coverage]
 
 --count: scenarios for each variant; one of ten is a whole restore file, one of ten commands of all kinds, the others one rule appended, listed in all ways, checked,
 inserted or replaced, and deleted. --all: show differences of the same kind again. Differences that stay are listed with their
-reasons in test/tools/known.ts. --vectors: writes the real tools' answers to some rules of each extension into src/extensions/*/vectors
+reasons in test/tools/known.ts. --coverage: how often each extension and
+each option was used. --vectors: writes the real tools' answers to some rules of each extension into src/extensions/*/vectors
 instead, which the tests read. Exit status: 0 all equal, 1 differences, 3 could not run.
 `;
 
@@ -31,6 +35,7 @@ const { values } = parseArgs({
     extension: { type: 'string' },
     show: { type: 'string', default: '40' },
     all: { type: 'boolean', default: false },
+    coverage: { type: 'boolean', default: false },
     vectors: { type: 'boolean', default: false },
     record: { type: 'string' },
     'write-vectors': { type: 'string', multiple: true },
@@ -39,6 +44,7 @@ const { values } = parseArgs({
 });
 
 const BATCH = 40;
+const LONGEST_REPORT = 16;
 
 /** Where the answers to a scenario differ. */
 interface Difference {
@@ -93,7 +99,9 @@ function report({ call, real, simulated }: Difference, scenario: Scenario): stri
     for (const line of ownLines) if (!realLines.includes(line)) lines.push(`  iptsim ${part}: ${JSON.stringify(line)}`);
     if (lines.length === 1) lines.push(`  ${part}: ${JSON.stringify(a)} ${JSON.stringify(b)}`);
   }
-  return lines.join('\n');
+  return [...lines.slice(0, LONGEST_REPORT), ...(lines.length > LONGEST_REPORT ? ['  ...'] : [])]
+    .map((line) => (line.length > 2000 ? `${line.slice(0, 2000)} ...` : line))
+    .join('\n');
 }
 
 /** What differences of one kind have in common. */
@@ -128,7 +136,8 @@ function main(variant: Variant): number {
     }
     const count = Number(values.count);
     const family = values.family === undefined ? null : values.family === '6' ? 6 : 4;
-    const totals = { passed: 0, failed: 0, rules: 0 };
+    const totals = { passed: 0, failed: 0 };
+    const coverage = new Coverage();
     const known = new Map<string, number>();
     const kinds = new Map<string, number>();
     const once = (scenario: Scenario): Difference | null => {
@@ -138,14 +147,13 @@ function main(variant: Variant): number {
     for (let done = 0; done < count; done += BATCH) {
       const scenarios = Array.from({ length: Math.min(BATCH, count - done) }, (_, i) => {
         const random = new Random((Number(values.seed) + done + i) * 7919 + (variant === 'nft' ? 1 : 0));
-        const generator = new Generator(random, values.extension ?? null, family);
+        const generator = new Generator(random, values.extension ?? null, family, coverage);
         const dice = random.next();
         if (dice < 0.1) return restoreScenario(random, generator);
         return dice < 0.2 ? sequenceScenario(random, generator) : commandScenario(random, generator);
       });
       const answers = real.play(scenarios);
       for (const [i, scenario] of scenarios.entries()) {
-        totals.rules += scenario.specifications.length;
         const outcome = compare(scenario, answers[i]!, own.play(scenario), variant);
         if (outcome.kind === 'equal') totals.passed++;
         if (outcome.kind === 'known') known.set(outcome.reason, (known.get(outcome.reason) ?? 0) + 1);
@@ -161,10 +169,11 @@ function main(variant: Variant): number {
         process.stdout.write(`-- ${variant}, seed ${Number(values.seed) + done + i}\n${text}\n`);
       }
     }
+    if (values.coverage) process.stdout.write(coverage.table());
     for (const [reason, times] of known) process.stdout.write(`known: ${times} times: ${reason}\n`);
     const listed = [...known.values()].reduce((sum, n) => sum + n, 0);
     process.stdout.write(
-      `${variant}: ${totals.rules} rules in ${count} scenarios: ${totals.passed} passed, ${listed} known differences, ${totals.failed} failed\n`,
+      `${variant}: ${coverage.summary()}\n${variant}: ${count} scenarios: ${totals.passed} passed, ${listed} known differences, ${totals.failed} failed\n`,
     );
     return totals.failed === 0 ? 0 : 1;
   } finally {

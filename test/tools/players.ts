@@ -20,6 +20,7 @@ create t6 hash:ip family inet6 hashsize 1024 maxelem 65536
 const TABLES = ['filter', 'nat', 'mangle', 'raw', 'security'];
 
 function programName({ tool, family }: Call, variant: Variant): string {
+  if (tool === 'xml') return 'iptables-xml';
   return `${family === 4 ? 'iptables' : 'ip6tables'}-${variant}${tool === '' ? '' : `-${tool}`}`;
 }
 

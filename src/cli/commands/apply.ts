@@ -6,7 +6,7 @@ import type { Io } from '../io.ts';
 import { about, applyDefaults, applyUsage, DEFAULT_TIMEOUT } from './apply-texts.ts';
 import type { FamilyName } from './family-name.ts';
 import { restore } from './restore.ts';
-import { optionError, save } from './save.ts';
+import { save } from './save.ts';
 
 const SHORT = shortOptions('t:w:chV');
 const LONG = longOptions<string>([
@@ -57,7 +57,7 @@ function readOptions(program: string, args: readonly string[], name: FamilyName)
   let bad = '';
   for (let next = getopt.next(); next.kind !== 'end'; next = getopt.next()) {
     if (next.kind === 'option') found.push({ id: next.id, argument: next.argument });
-    else bad += optionError(next, program);
+    else if (next.kind !== 'plain') bad += `${program}: ${next.problem}\n`;
   }
   if (bad !== '') throw new ApplyExit(1, bad);
   let shifted = 0;

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { type Conversation, playConversation, type Question } from '../../network/converse.ts';
+import { type Conversation, playConversation, type Question, repeatQuestion } from '../../network/converse.ts';
 import { type ExpectedConversation, NetworkError } from '../../network/description.ts';
-import { checkExpectation, judgeConversation } from '../../network/expectations.ts';
+import { checkExpectation, judgeConversations } from '../../network/expectations.ts';
 import type { Network } from '../../network/network.ts';
 import { conversationObject } from '../../network/report-json.ts';
 import { conversationText, resultText } from '../../network/report-text.ts';
@@ -143,14 +143,14 @@ function check(name: string, seed: number, io: Io): number {
     located(file, () => checkExpectation(each, index));
     const network = startNetwork(file, plan, io, seed);
     const protocol = each.protocol ?? null;
-    const conversation = ask(network, file, { from: each.from, to: each.to, protocol, family: null }, [
-      'conversations',
-      index,
-    ]);
-    const wrong = judgeConversation(each, conversation);
+    const question = { from: each.from, to: each.to, protocol, family: null };
+    const conversations = repeatQuestion(question, each.times ?? 1).map((again) =>
+      ask(network, file, again, ['conversations', index]),
+    );
+    const wrong = judgeConversations(each, conversations);
     if (wrong.length === 0) return;
     failed++;
-    io.out(`${each.from} > ${each.to}: ${wrong.join('; ')}\n  => ${resultText(conversation, PLAIN)}\n`);
+    io.out(`${each.from} > ${each.to}: ${wrong.join('; ')}\n  => ${resultText(conversations.at(-1)!, PLAIN)}\n`);
   });
   io.out(`${expected.length} conversations: ${failed === 0 ? 'all hold' : `${failed} do not hold`}\n`);
   return failed === 0 ? 0 : 1;

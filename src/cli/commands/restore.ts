@@ -9,7 +9,7 @@ import type { Io } from '../io.ts';
 import type { FamilyName } from './family-name.ts';
 import { report } from './iptables.ts';
 import { newSession, withRules } from './rules-session.ts';
-import { optionError, systemError } from './save.ts';
+import { systemError } from './save.ts';
 
 const long = (name: string, need: ArgumentNeed, id: string): LongOption<string> => ({ name, need, id });
 
@@ -75,7 +75,7 @@ export function restore(name: FamilyName, called: string, args: readonly string[
   try {
     for (let found = getopt.next(); found.kind !== 'end'; found = getopt.next()) {
       if (found.kind !== 'option' || found.id === '4' || found.id === '6') {
-        if (found.kind !== 'option') io.err(optionError(found, program));
+        if (found.kind === 'unknown' || found.kind === 'missing-argument') io.err(`${called}: ${found.problem}\n`);
         io.err(`Try \`${program} -h' for more information.\n`);
         return 1;
       }

@@ -38,7 +38,7 @@ export function save(name: FamilyName, called: string, args: readonly string[], 
   let file: string | null = null;
   for (let found = getopt.next(); found.kind !== 'end'; found = getopt.next()) {
     if (found.kind !== 'option') {
-      io.err(optionError(found, program));
+      if (found.kind !== 'plain') io.err(`${called}: ${found.problem}\n`);
       io.err(`Look at manual page \`${program}.8' for more information.\n`);
       return 1;
     }
@@ -84,20 +84,6 @@ export function save(name: FamilyName, called: string, args: readonly string[], 
   } catch (error) {
     return report(error, session, io, null);
   }
-}
-
-/** What getopt itself says about a bad option. */
-export function optionError(found: { kind: string; word?: string }, program: string): string {
-  const word = found.word ?? '';
-  if (word.startsWith('--')) {
-    return found.kind === 'missing-argument'
-      ? `${program}: option '${word}' requires an argument\n`
-      : `${program}: unrecognized option '${word}'\n`;
-  }
-  const letter = word.charAt(1);
-  return found.kind === 'missing-argument'
-    ? `${program}: option requires an argument -- '${letter}'\n`
-    : `${program}: invalid option -- '${letter}'\n`;
 }
 
 /** strerror of a failed system call. */

@@ -3,7 +3,7 @@ import { Getopt, longOptions, shortOptions } from '../../syntax/getopt.ts';
 import { rulesToXml, XmlFailure } from '../../syntax/xml.ts';
 import type { Io } from '../io.ts';
 import { IPTABLES_VERSION } from './family-name.ts';
-import { optionError, systemError } from './save.ts';
+import { systemError } from './save.ts';
 
 const SHORT = shortOptions('cvh');
 const LONG = longOptions<string>([
@@ -24,7 +24,7 @@ export function xml(args: readonly string[], io: Io): number {
   const getopt = new Getopt<string>(['iptables-xml', ...args], SHORT, (letter) => letter, LONG, false);
   for (let found = getopt.next(); found.kind !== 'end'; found = getopt.next()) {
     if (found.kind !== 'option') {
-      io.err(optionError(found, 'iptables-xml'));
+      if (found.kind !== 'plain') io.err(`iptables-xml: ${found.problem}\n`);
     } else if (found.id === 'c') {
       options.combine = true;
     } else if (found.id === 'v') {
