@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { makeDirectory, StateError } from './files.ts';
 import { LockTimeout, lockDirectory } from './lock.ts';
 
 let directory: string;
@@ -34,4 +35,15 @@ it('respects a file whose owner has not written its name yet', () => {
 it('makes the directory', () => {
   lockDirectory(path.join(directory, 'a', 'b'))?.();
   expect(existsSync(path.join(directory, 'a', 'b'))).toBe(true);
+});
+
+it('gives up where the system makes no directory, instead of trying for ever', () => {
+  // Linux says "no such file" of a directory below /proc; elsewhere the parent is a file.
+  expect(lockDirectory('/proc/iptsim-no-such')).toBeNull();
+  expect(() => makeDirectory('/proc/iptsim-no-such/a')).toThrow(StateError);
+  expect(() => makeDirectory('/dev/null/a/b')).toThrow('/dev/null/a');
+  const deep = path.join(directory, 'a', 'b');
+  makeDirectory(deep);
+  makeDirectory(deep);
+  expect(existsSync(deep)).toBe(true);
 });

@@ -1,5 +1,6 @@
-import { closeSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { makeDirectory, StateError } from './files.ts';
 
 /** Name of the lock file in the state directory. */
 const LOCK = 'xtables.lock';
@@ -99,11 +100,17 @@ export function lockDirectory(directory: string, seconds = -1): (() => void) | n
     } catch (error) {
       const code = errorCode(error);
       if (code === 'ENOENT' && !made) {
-        mkdirSync(directory, { recursive: true });
         made = true;
-        continue;
+        try {
+          makeDirectory(directory);
+          continue;
+        } catch (failure) {
+          if (!(failure instanceof StateError)) throw failure;
+          // No such directory and none to be made, as in /proc: what is written will say so.
+          return null;
+        }
       }
-      if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') return null;
+      if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM' || code === 'ENOTDIR') return null;
       throw error;
     }
     if (removeStale(file)) continue;

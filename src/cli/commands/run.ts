@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { makeDirectory } from '../../state/files.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
 import { interfacesOf } from '../run/interfaces.ts';
 import { findIsolation, type Isolation } from '../run/namespaces.ts';
@@ -45,7 +46,7 @@ export const run: CliCommand = async (_name, args, io) => {
   }
   const options = command.opts<RunOptions>();
   const state = path.resolve(options.dir ?? io.directory);
-  mkdirSync(state, { recursive: true });
+  makeDirectory(state);
   return await runIn(state, options.net !== true, command.args, io);
 };
 

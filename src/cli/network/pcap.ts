@@ -1,13 +1,13 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileSink } from '../../capture/files.ts';
 import { LinkType } from '../../capture/linktype.ts';
 import { PcapWriter } from '../../capture/write.ts';
 import type { Network } from '../../network/network.ts';
+import { makeDirectory } from '../../state/files.ts';
 
 /** Writes `DIRECTORY/LINK.pcap` for every link of a network, empty or not; the function returned closes them. */
 export function captureLinks(network: Network, directory: string): () => void {
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   const writers = new Map(
     network.plan.links.map(({ name }) => {
       const file = path.join(directory, `${name.replaceAll('/', '_')}.pcap`);

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { makeDirectory } from '../../state/files.ts';
 import { MULTI_NAMES, OTHER_FIREWALL_NAMES, TOOL_NAMES } from './names.ts';
 
 /** Where programs are called by their absolute paths. */
@@ -135,7 +136,7 @@ function shimText(run: string, settings: ShimSettings): string {
 
 /** Writes links to iptsim under all emulated names; returns what stands in the way, nothing then being written. */
 export function writeLinks(directory: string, iptsim: string): string[] {
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   const present = new Set(readdirSync(directory));
   const wrong = TOOL_NAMES.filter((name) => present.has(name) && !pointsTo(path.join(directory, name), iptsim));
   if (wrong.length > 0) return wrong;

@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileSink } from '../../capture/files.ts';
 import { LinkType } from '../../capture/linktype.ts';
 import { PcapWriter } from '../../capture/write.ts';
 import type { Device } from '../../host/device.ts';
+import { makeDirectory } from '../../state/files.ts';
 import type { Reporter } from '../../trace/run.ts';
 
 /**
@@ -13,7 +13,7 @@ import type { Reporter } from '../../trace/run.ts';
  * @param devices interfaces that get a file, whether anything leaves by them or not
  */
 export function pcapReporter(directory: string, devices: readonly Device[]): Reporter {
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   const open = (name: string, linkType: (typeof LinkType)['ethernet' | 'raw']) =>
     new PcapWriter(fileSink(path.join(directory, `${name}.pcap`)), linkType);
   const writers = new Map(devices.map((device) => [device, open(device.name, LinkType.ethernet)]));
