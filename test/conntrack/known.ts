@@ -18,7 +18,7 @@ export function knownReason(calls: readonly Call[], wanted: Answer, got: Answer,
   if (
     call[0] === '-U' &&
     entries > 1 &&
-    (changed > 1 || wanted.err.includes('Operation failed') || wanted.status !== 0)
+    (changed > 1 || `${wanted.err}${got.err}`.includes('Operation failed') || wanted.status !== 0)
   ) {
     return 'which entry comes first in the hash of the kernel decides which is shown and which answer is taken for whose';
   }

@@ -64,6 +64,8 @@ function normalize(text: string): string {
   const lines = text
     .replace(/( id=|<id>)\d+/g, '$1N')
     .replace(/^((?:ipv\d +\d+ +)?[\w-]+ +\d+ )(\d+)/gm, (_, head: string, left: string) => head + whole(left))
+    // Figures of one processor.
+    .replace(/^cpu=[1-9].*\n/gm, '')
     .replace(
       /delta-time=\d+( \[start=[^\]]*\])?/g,
       (_, start?: string) => `delta-time=N${start === undefined ? '' : ' [start]'}`,

@@ -46,7 +46,7 @@ describe('conntrack, as conntrack 1.4.7 answers', () => {
     expect((await run('-G -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1000 --dport 80')).out).toBe(
       line.replace('use=1', 'use=2'),
     );
-    const updated = await run('-U -s 10.0.0.1 -m 0x10/0xf0 -u ASSURED');
+    const updated = await run('-U -s 10.0.0.1 -u ASSURED -m 0x10/0xf0');
     expect(updated.out).toContain('[ASSURED] mark=16 use=2');
     expect(updated.err).toBe(`${HEAD}1 flow entries have been updated.\n`);
     expect((await run('-D -p tcp --dport 81')).status).toBe(1);

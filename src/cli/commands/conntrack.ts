@@ -355,12 +355,10 @@ function update(
   const filter: Request = { ...request, options: new Set(request.options), values: new Map(request.values) };
   for (const letter of ['m', 'u', 't']) filter.options.delete(letter);
   filter.values.delete('state');
-  // A source port alone is compared together with the destination port, which then is 0.
-  const halfPorts = request.addresses.has('s') && request.values.has('sport') && !request.values.has('dport');
   let count = 0;
   // Two requests for each entry, both acknowledged, but the tool reads one answer for each and so falls behind.
   const waiting: Reply[] = [];
-  for (const entry of halfPorts ? [] : chosen(filter, service)) {
+  for (const entry of chosen(filter, service)) {
     const result = updateEntry(service, entry, request);
     if (result === 'same') continue;
     const failure = UPDATE_FAILURES[result];

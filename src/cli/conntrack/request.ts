@@ -37,6 +37,8 @@ export interface Request {
   /** By letter: s d r q, and { } [ ] for expectations. */
   addresses: Map<string, AddressOption>;
   nat: Map<string, NatOption>;
+  /** The address of `-j` has overwritten the source address: where addresses are compared, none is equal to it. */
+  sourceSpoiled: boolean;
   protocol: ToolProtocol | null;
   values: ProtocolValues;
   timeout: number;
@@ -108,6 +110,7 @@ class RequestParser {
     family: null,
     addresses: new Map(),
     nat: new Map(),
+    sourceSpoiled: false,
     protocol: null,
     values: new Map(),
     timeout: 0,
@@ -186,6 +189,7 @@ class RequestParser {
       case '{':
       case '}':
         request.addresses.set(id, { address: this.takeAddress(id, text).words });
+        if (id === 's') request.sourceSpoiled = false;
         break;
       case 'n':
       case 'g':
@@ -212,6 +216,9 @@ class RequestParser {
       case 'o':
         readWords(text, OUTPUT_WORDS, (index) => request.output.add(OUTPUT_WORDS[index]!), request.warnings);
         if (request.output.has('labels')) this.labelMap();
+        if (request.output.has('save') && [...request.output].some((word) => word !== 'save' && word !== 'userspace')) {
+          throw new ConntrackProblem('cannot combine save output with any other output type, use -o save only', 1);
+        }
         break;
       case 'f':
         if (!text.startsWith('ipv4') && !text.startsWith('ipv6')) {
@@ -315,6 +322,8 @@ class RequestParser {
       if (port < 0 || port > 65535) throw new ConntrackProblem(`Invalid port \`${portText}'`);
     }
     const address = this.takeAddress(letter, host);
+    // The tool takes the address for that of the source, and its family for that address.
+    if (letter === 'j') this.request.sourceSpoiled = true;
     this.request.nat.set(letter, { address: address.words, family: address.family, port });
   }
 
@@ -341,9 +350,6 @@ class RequestParser {
     const { options, command } = request;
     if (options.has('j') && (options.has('n') || options.has('g'))) {
       throw new ConntrackProblem("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
-    }
-    if (request.output.has('save') && request.output.size > 1) {
-      throw new ConntrackProblem('cannot combine save output with any other output type, use -o save only', 1);
     }
     if (options.has('<') && options.has('>')) {
       throw new ConntrackProblem('cannot use --label-add and --label-del at the same time');

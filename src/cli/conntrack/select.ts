@@ -5,9 +5,13 @@ import type { Family } from '../../packet/family.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import type { AddressOption, NatOption, Request } from './request.ts';
 
+/** Options for whose sake the tool compares entries whole. */
+const COMPARING = ['p', 's', 'd', 'r', 'q', 'c', 'u', 'i', 'w', '(', ')'];
+
 /** Whether the entry is one that the options of `-L`, `-D`, `-U` or `-E` ask for. */
 export function selects(request: Request, entry: Entry): boolean {
   const { options } = request;
+  if (request.sourceSpoiled && COMPARING.some((letter) => options.has(letter))) return false;
   if (request.family !== null && entry.family !== request.family) return false;
   if (request.protocol !== null && entry.protocol !== request.protocol.number) return false;
   if (options.has('m') && !(hasMark(entry, request.mark) && hasMark(entry, request.kernelMark))) return false;
