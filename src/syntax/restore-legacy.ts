@@ -4,9 +4,8 @@ import { MAX_CHAIN_NAME } from './chain-names.ts';
 import { type CommandLineSettings, parseCommandLine } from './command-line.ts';
 import { errnoText, legacyErrorText, StepError } from './errno.ts';
 import { applyLegacy, commitLegacy, newChain, setPolicy } from './legacy-commands.ts';
-import { cutRestoreLine, lineFields } from './restore-line.ts';
+import { cutRestoreLine, lineFields, readChainCounters } from './restore-line.ts';
 import { forEachLine, RestoreFailure, type RestoreOptions } from './restore-options.ts';
-import { readCounters } from './save-format.ts';
 import { openLegacyTable, type Session } from './session.ts';
 
 /** iptables-legacy-restore: tables are committed one by one. Throws RestoreFailure. */
@@ -116,7 +115,7 @@ class LegacyRestore {
     if (policy !== '-') {
       let read = { packets: 0n, bytes: 0n };
       if (options.counters) {
-        const given = readCounters(counters ?? '');
+        const given = readChainCounters(counters ?? '');
         if (given === null) throw new UsageError(`invalid policy counters for chain '${name}'`);
         read = given;
       }

@@ -1,4 +1,6 @@
 import { UsageError } from '../extensions/contract.ts';
+import type { Counters } from '../ruleset/rule.ts';
+import { scanDecimal } from './numbers.ts';
 import { splitWords } from './words.ts';
 
 /** A rule line of a restore input cut into counters and words. */
@@ -24,6 +26,18 @@ export function splitCounters(line: string, number: number): { counters: Restore
 export function cutRestoreLine(line: string, number: number, before: number): RestoreLine {
   const { counters, rest } = splitCounters(line, number);
   return { counters, words: splitWords(rest, counters === null ? before : before + 3) };
+}
+
+/** The counters of a `:chain` line as `sscanf("[%llu:%llu]")` reads them: two numbers, or fewer where it stops before. */
+export function scanCounters(text: string): bigint[] {
+  const [, packets, bytes] = /^\[([+-]?\d+)(?::([+-]?\d+))?/.exec(text) ?? [];
+  return [packets, bytes].flatMap((number) => (number === undefined ? [] : [scanDecimal(number) ?? 0n]));
+}
+
+/** Both counters of a `:chain` line, or null. */
+export function readChainCounters(text: string): Counters | null {
+  const [packets, bytes] = scanCounters(text);
+  return packets === undefined || bytes === undefined ? null : { packets, bytes };
 }
 
 /** `strtok`: the text up to a separator, leading separators left out, and what follows. */

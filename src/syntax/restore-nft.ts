@@ -6,9 +6,8 @@ import { type CommandLineSettings, parseCommandLine } from './command-line.ts';
 import { nftErrorText, StepError } from './errno.ts';
 import { deleteChains, flush, queueNft, restoreChain, setPolicy } from './nft-commands.ts';
 import { BatchRefused, NftTransaction } from './nft-transaction.ts';
-import { cutRestoreLine, lineFields } from './restore-line.ts';
+import { cutRestoreLine, lineFields, readChainCounters } from './restore-line.ts';
 import { forEachLine, RestoreFailure, type RestoreOptions } from './restore-options.ts';
-import { readCounters } from './save-format.ts';
 import type { Session } from './session.ts';
 
 /** iptables-nft-restore: each table's commands are one batch, sent at its COMMIT. Throws RestoreFailure. */
@@ -121,7 +120,7 @@ class NftRestore {
       transaction.add(number, (running) => restoreChain(running.table(table), name));
       return;
     }
-    const read = options.counters ? readCounters(counters ?? '') : null;
+    const read = options.counters ? readChainCounters(counters ?? '') : null;
     if (options.counters && read === null) throw new UsageError(`invalid policy counters for chain '${name}'`);
     transaction.add(number, (running) => setPolicy(running, running.table(table), name, policy, read));
   }

@@ -1,8 +1,7 @@
 import { UsageError } from '../extensions/contract.ts';
 import type { Counters } from '../ruleset/rule.ts';
-import { lineFields, splitCounters } from './restore-line.ts';
+import { lineFields, scanCounters, splitCounters } from './restore-line.ts';
 import { forEachLine } from './restore-options.ts';
-import { readCounters } from './save-format.ts';
 import { type QuotedWord, quotedWords } from './words.ts';
 
 /** Options of iptables-xml. */
@@ -91,6 +90,8 @@ class XmlWriter {
   private closeRule = '';
   private chains: SavedChain[] = [];
   private lastRule: QuotedWord[] = [];
+  /** Of the last chain line: the real tool leaves them in place for one that has none. */
+  private counters: Counters = { packets: 0n, bytes: 0n };
 
   constructor(options: XmlOptions, out: (text: string) => void) {
     this.options = options;
@@ -120,8 +121,9 @@ class XmlWriter {
       const [name, policy, counters] = lineFields(line);
       if (name === undefined) throw new UsageError(`${PROGRAM}: line ${number} chain name invalid`);
       if (policy === undefined) throw new UsageError(`${PROGRAM}: line ${number} policy invalid`);
-      const read = readCounters(counters ?? '') ?? { packets: 0n, bytes: 0n };
-      this.chains.push({ name, policy, counters: read, opened: false });
+      const [packets = this.counters.packets, bytes = this.counters.bytes] = scanCounters(counters ?? '');
+      this.counters = { packets, bytes };
+      this.chains.push({ name, policy, counters: this.counters, opened: false });
     } else if (this.table !== '') {
       this.rule(line, number);
     } else {
