@@ -25,6 +25,8 @@ export interface InterfaceDescription {
   group?: number | null;
   /** Names of the ports: makes the interface a bridge. */
   bridge?: readonly string[] | null;
+  /** Of a port of a bridge: frames may go back out where they came in (`bridge link set dev PORT hairpin on`). */
+  hairpin?: boolean | null;
   /** The device below a VLAN device. */
   link?: string | null;
   /** VLAN tag, 0 to 4094; only with `link`. */

@@ -26,6 +26,8 @@ export interface Device {
   bridge: Device | null;
   /** Ports, for a bridge. */
   ports: readonly Device[];
+  /** Of a port: its bridge sends frames back out where they came in. */
+  hairpin: boolean;
   /** VLAN devices: the device below and the tag. */
   link: Device | null;
   vlan: number;

@@ -6,7 +6,7 @@ import type { Device, DeviceKind, InterfaceAddress } from './device.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-const KNOWN_KEYS = new Set(['mac', 'addresses', 'mtu', 'group', 'bridge', 'link', 'vlan']);
+const KNOWN_KEYS = new Set(['mac', 'addresses', 'mtu', 'group', 'bridge', 'hairpin', 'link', 'vlan']);
 
 /** `192.0.2.1/24` as an interface address; throws an Error that says what would be right. */
 export function parseInterfaceAddress(text: string): InterfaceAddress {
@@ -92,6 +92,10 @@ export function makeDevices(interfaces: Readonly<Record<string, InterfaceDescrip
     else if (description.vlan != null)
       throw new HostError([...path, 'vlan'], 'a VLAN needs "link", the device below it');
   }
+  for (const device of devices) {
+    if (device.hairpin && device.bridge === null)
+      throw new HostError(['interfaces', device.name, 'hairpin'], 'only a port of a bridge can be set to hairpin');
+  }
   return devices;
 }
 
@@ -138,9 +142,15 @@ function makeDevice(
     group: integer(description.group, 0, 0, 0xffffffff, [...path, 'group']),
     bridge: null,
     ports: [],
+    hairpin: flag(description.hairpin, [...path, 'hairpin']),
     link: null,
     vlan: 0,
   };
+}
+
+function flag(value: boolean | null | undefined, path: readonly (string | number)[]): boolean {
+  if (value != null && typeof value !== 'boolean') throw new HostError(path, `"${value}": true or false is needed`);
+  return value ?? false;
 }
 
 function integer(

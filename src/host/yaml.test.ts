@@ -53,7 +53,7 @@ describe('host.yaml', () => {
     ],
     [
       'interfaces:\n  eth0: { adresses: [] }\n',
-      'h:2: interfaces.eth0.adresses: unknown key; an interface has mac, addresses, mtu, group, bridge, link, vlan',
+      'h:2: interfaces.eth0.adresses: unknown key; an interface has mac, addresses, mtu, group, bridge, hairpin, link, vlan',
     ],
     [
       'interface:\n  eth0: {}\n',
@@ -88,6 +88,10 @@ describe('host.yaml', () => {
       'h:2: interfaces.br0.bridge[0]: there is no interface "tap1"; add "tap1: {}" to interfaces',
     ],
     ['interfaces:\n  eth0: {}\n  eth0: {}\n', 'h:3: Map keys must be unique'],
+    [
+      'interfaces:\n  eth0: { hairpin: true }\n',
+      'h:2: interfaces.eth0.hairpin: only a port of a bridge can be set to hairpin',
+    ],
   ])('says what is wrong in %j', (text, message) => {
     expect(() => parseHostYaml(text, 'h')).toThrow(message);
   });

@@ -74,6 +74,13 @@ export function playConversation(network: Network, question: Question): Conversa
   }
 }
 
+/** The same question several times, from a source port more each time. */
+export function repeatQuestion(question: Question, times: number): Question[] {
+  const [host, port] = splitEnd(question.from);
+  const first = port ?? DEFAULT_PORT;
+  return Array.from({ length: times }, (_, index) => ({ ...question, from: `${host}:${first + index}` }));
+}
+
 function play(network: Network, client: NetworkNode, flow: FlowDescription): Conversation {
   const { first } = flow;
   const packets: SentPacket[] = [];

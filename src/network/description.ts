@@ -13,6 +13,15 @@ export interface NetworkHost extends HostDescription {
   ipset?: string | null;
   /** Forwards packets of both families. */
   router?: boolean | null;
+  /** A node of a Kubernetes cluster: it has the rules of kube-proxy besides its own. */
+  kubernetes?: KubernetesMembership | null;
+}
+
+export interface KubernetesMembership {
+  /** Services, EndpointSlices, Nodes, as kubectl prints them. */
+  files: readonly string[];
+  /** Name of the node; default that of the host. */
+  node?: string | null;
 }
 
 /** A virtual machine: a host with one interface, `eth0`, whose other end is a tap on a bridge of the host it runs on. */
@@ -62,6 +71,12 @@ export interface ExpectedConversation {
   at?: string | null;
   /** The source address and port that the far end sees, or the address alone. */
   seen_as?: string | null;
+  /** The host that it reaches, or several that it may reach. */
+  by?: string | readonly string[] | null;
+  /** How often it is had, one after the other from a port more each time; default 1. */
+  times?: number | null;
+  /** How `times` conversations fall on the hosts of `by`: as evenly as chance does it, or all on one. */
+  spread?: 'even' | 'one' | null;
 }
 
 /**

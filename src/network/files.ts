@@ -18,7 +18,7 @@ export function readHostFiles(
   path: readonly (string | number)[],
   readFile: ReadFile,
 ): { description: HostDescription; texts: HostTexts } {
-  const { dir, file, iptables, ip6tables, ipset, router: _router, ...own } = host;
+  const { dir, file, iptables, ip6tables, ipset, router: _router, kubernetes: _kubernetes, ...own } = host;
   const needed = (key: string, name: string): string => {
     const text = readFile(name);
     if (text === null) throw new NetworkError([...path, key], `no such file: ${name}`);

@@ -79,8 +79,8 @@ export function createNode(
   host.findSocket = (protocol, family, source, sourcePort, destination, destinationPort, device) =>
     findSocket(protocol, family, source, sourcePort, destination, destinationPort, device) ??
     (sockets.has(socketKey(protocol, family, destinationPort)) ? OWN_SOCKET : null);
-  const [ruleset4, loaded4] = rulesOf(plan, texts.rules4, settings4);
-  const [ruleset6, loaded6] = rulesOf(plan, texts.rules6, settings6);
+  const [ruleset4, loaded4] = rulesOf(plan, texts.rules4, plan.added?.rules4, settings4);
+  const [ruleset6, loaded6] = rulesOf(plan, texts.rules6, plan.added?.rules6, settings6);
   const clock = new SimulationClock();
   const random = new RandomGenerator(settings.seed + index * 7919);
   const steps: Step[] = [];
@@ -116,10 +116,12 @@ export function hostOf(plan: HostPlan): Host {
 function rulesOf(
   plan: HostPlan,
   { text, from }: { text: string; from: string },
+  added: string | undefined,
   settings: RuleTextSettings,
 ): [Ruleset, LoadedRuleset] {
   try {
-    const ruleset = readRules(text, settings);
+    // A table that comes again goes on.
+    const ruleset = readRules(added === undefined ? text : `${text.trimEnd()}\n${added}`, settings);
     return [ruleset, loadRuleset(ruleset, settings)];
   } catch (error) {
     if (error instanceof RulesError) throw new NetworkError(plan.path, `${from}, line ${error.line}: ${error.message}`);

@@ -8,6 +8,8 @@ export interface HostPlan {
   name: string;
   description: HostDescription;
   texts: HostTexts;
+  /** Rules that come to these, as `iptables-restore --noflush` adds them. */
+  added?: { rules4: string; rules6: string };
   /** Where in the file it stands. */
   path: readonly string[];
 }

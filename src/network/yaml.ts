@@ -12,7 +12,7 @@ export interface NetworkFile {
   located(error: NetworkError): NetworkFileError;
 }
 
-type Shape = 'mapping' | 'list' | 'text' | 'yes or no';
+type Shape = 'mapping' | 'list' | 'text' | 'text or list' | 'yes or no' | 'number';
 
 const TOP: Readonly<Record<string, Shape>> = {
   hosts: 'mapping',
@@ -37,6 +37,7 @@ const HOST: Readonly<Record<string, Shape>> = {
   ip6tables: 'text',
   ipset: 'text',
   router: 'yes or no',
+  kubernetes: 'mapping',
 };
 const VM: Readonly<Record<string, Shape>> = {
   on: 'text',
@@ -53,6 +54,7 @@ const VM: Readonly<Record<string, Shape>> = {
   allowed_address_pairs: 'list',
   port_security: 'yes or no',
 };
+const KUBERNETES: Readonly<Record<string, Shape>> = { files: 'list', node: 'text' };
 const INTERNET: Readonly<Record<string, Shape>> = { servers: 'mapping', routes: 'list' };
 const SERVER: Readonly<Record<string, Shape>> = { addresses: 'list', listen: 'list' };
 const CONVERSATION: Readonly<Record<string, Shape>> = {
@@ -62,6 +64,9 @@ const CONVERSATION: Readonly<Record<string, Shape>> = {
   expect: 'text',
   at: 'text',
   seen_as: 'text',
+  by: 'text or list',
+  times: 'number',
+  spread: 'text',
 };
 
 /** Reads a network.yaml; keys and their kinds are checked here, what they mean where the network is built. Throws NetworkFileError. */
@@ -91,6 +96,9 @@ export function readNetworkYaml(text: string, filename: string): NetworkFile {
 function checkShapes(description: NetworkDescription): void {
   checkKeys(description, TOP, []);
   checkEntries(description.hosts, HOST, ['hosts'], []);
+  for (const [name, host] of Object.entries(description.hosts ?? {})) {
+    if (host?.kubernetes != null) checkKeys(host.kubernetes, KUBERNETES, ['hosts', name, 'kubernetes'], ['files']);
+  }
   checkEntries(description.vms, VM, ['vms'], ['on', 'bridge', 'addresses']);
   if (description.internet != null) {
     checkKeys(description.internet, INTERNET, ['internet']);
@@ -148,6 +156,10 @@ function hasShape(value: unknown, shape: Shape): boolean {
       return Array.isArray(value);
     case 'text':
       return typeof value === 'string';
+    case 'text or list':
+      return typeof value === 'string' || Array.isArray(value);
+    case 'number':
+      return typeof value === 'number';
     case 'yes or no':
       return typeof value === 'boolean';
   }
@@ -176,7 +188,7 @@ function repeatedKey(node: unknown): Scalar | null {
 }
 
 /** Where the deepest existing entry of a path begins: its key, for an entry of a mapping. */
-function offsetOf(root: unknown, path: readonly (string | number)[]): number {
+export function offsetOf(root: unknown, path: readonly (string | number)[]): number {
   let node = root;
   let offset = isNode(root) ? (root.range?.[0] ?? 0) : 0;
   for (const part of path) {

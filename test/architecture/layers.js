@@ -22,8 +22,10 @@ const allowed = {
   queue: ['packet', 'datapath', 'conntrack'],
   check: ['packet', 'datapath', 'trace', 'ruleset', 'syntax', 'extensions', 'host', 'conntrack'],
   analysis: ['packet', 'ruleset', 'syntax', 'extensions', 'datapath', 'trace', 'host'],
+  collected: ['packet', 'host'],
   network: [
     'packet',
+    'collected',
     'host',
     'datapath',
     'trace',
@@ -37,6 +39,7 @@ const allowed = {
   ],
   simulation: ['packet', 'host', 'ipset', 'ruleset', 'extensions', 'syntax', 'datapath', 'trace'],
   groups: ['packet', 'ruleset', 'syntax', 'extensions', 'network', 'host', 'datapath', 'ipset'],
+  kubernetes: ['packet', 'host', 'network'],
   state: ['packet', 'ruleset', 'syntax', 'extensions', 'datapath', 'ipset', 'conntrack', 'host'],
   cli: null,
 };

@@ -6,14 +6,16 @@ import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { compileCloud, withGroupRules } from '../../src/groups/plan.ts';
 import { hasGroups, readCloud } from '../../src/groups/read.ts';
-import { type Conversation, playConversation, type Question } from '../../src/network/converse.ts';
-import type { NetworkDescription } from '../../src/network/description.ts';
+import { withKubernetesNodes } from '../../src/kubernetes/plan.ts';
+import { type Conversation, playConversation, type Question, repeatQuestion } from '../../src/network/converse.ts';
+import type { ExpectedConversation, NetworkDescription } from '../../src/network/description.ts';
+import { judgeConversations } from '../../src/network/expectations.ts';
 import { Network } from '../../src/network/network.ts';
 import { planNetwork } from '../../src/network/plan.ts';
 import { readNetworkYaml } from '../../src/network/yaml.ts';
 import { wellKnownNames } from '../../src/simulation/names.ts';
 import { address, cloudArbitrary, describeCloud, PROBES } from './clouds.ts';
-import { RealNetwork } from './namespaces.ts';
+import { type RealAnswer, RealNetwork } from './namespaces.ts';
 
 const HELP = `Builds networks in real network namespaces, puts the same conversations there with real programs, and compares what iptsim says.
 
@@ -43,10 +45,15 @@ function unavailable(): string | null {
   return existsSync('/proc/sys/net/bridge') ? null : 'the module br_netfilter is not loaded';
 }
 
+interface AskedQuestion extends Question {
+  /** What the file expects, where it is put several times. */
+  repeated?: ExpectedConversation;
+}
+
 interface Case {
   name: string;
   description: NetworkDescription;
-  questions: Question[];
+  questions: AskedQuestion[];
   readFile(name: string): string | null;
   /** One after the other, with the counters of what drops. */
   counters: boolean;
@@ -65,12 +72,11 @@ function fixtureCases(): Case[] {
     return {
       name: path.relative(root, file),
       description,
-      questions: (description.conversations ?? []).map(({ from, to, protocol }) => ({
-        from,
-        to,
-        protocol: protocol ?? null,
-        family: null,
-      })),
+      questions: (description.conversations ?? []).map((expected) => {
+        const { from, to, protocol, times } = expected;
+        const question = { from, to, protocol: protocol ?? null, family: null };
+        return (times ?? 1) > 1 ? { ...question, repeated: expected } : question;
+      }),
       readFile: (name) => {
         const beside = path.resolve(path.dirname(file), name);
         return existsSync(beside) ? readFileSync(beside, 'utf8') : null;
@@ -83,7 +89,7 @@ function fixtureCases(): Case[] {
 function randomCases(): Case[] {
   const seed = Number(values.seed);
   return fc.sample(cloudArbitrary, { numRuns: Number(values.random), seed }).map((cloud, index) => {
-    const questions: Question[] = [];
+    const questions: AskedQuestion[] = [];
     for (let from = 0; from < 4; from++) {
       for (let to = 0; to < 4; to++) {
         if (from === to) continue;
@@ -101,9 +107,12 @@ function randomCases(): Case[] {
 }
 
 const FIRST_PORT = 30000;
+const REPEATED_PORT = 34000;
+/** A repeated conversation is had at most so often; ports are counted by it. */
+const MOST_TIMES = 200;
 
 async function prove(each: Case, number: number): Promise<string[]> {
-  const plain = planNetwork(each.description, each.readFile);
+  const plain = withKubernetesNodes(planNetwork(each.description, each.readFile), each.description, each.readFile);
   const plan = hasGroups(each.description)
     ? withGroupRules(plain, compileCloud(readCloud(each.description, plain)))
     : plain;
@@ -112,14 +121,15 @@ async function prove(each: Case, number: number): Promise<string[]> {
   const wrong: string[] = [];
   try {
     await real.start();
-    const judge = async (question: Question, index: number): Promise<void> => {
+    const judge = async (question: AskedQuestion, index: number): Promise<void> => {
+      const { repeated } = question;
       const port = FIRST_PORT + index;
-      const said = playConversation(simulated, { ...question, from: `${question.from}:${port}` });
-      wrong.push(
-        ...(await compareOne(real, said, port, each.counters)).map(
-          (text) => `${question.from} > ${question.to}: ${text}`,
-        ),
-      );
+      const asked = { ...question, from: `${question.from}:${port}` };
+      const found =
+        repeated === undefined
+          ? await compareOne(real, playConversation(simulated, asked), port, each.counters)
+          : await compareRepeated(real, simulated, asked, repeated, REPEATED_PORT + index * MOST_TIMES);
+      wrong.push(...found.map((text) => `${question.from} > ${question.to}: ${text}`));
     };
     if (each.counters) {
       for (const [index, question] of each.questions.entries()) await judge(question, index);
@@ -135,21 +145,70 @@ async function prove(each: Case, number: number): Promise<string[]> {
   return wrong;
 }
 
-async function compareOne(real: RealNetwork, said: Conversation, source: number, counters: boolean): Promise<string[]> {
-  const { destination, protocol, client, stop } = said;
+/** Puts the question of a conversation that was played to the real hosts. */
+function askReally(
+  real: RealNetwork,
+  { destination, protocol, client }: Conversation,
+  source: number,
+): Promise<RealAnswer> {
   const match = /^\[?([^\]]*?)\]?(?::(\d+))?$/.exec(destination);
-  const isV6 = destination.startsWith('[') || (destination.match(/:/g)?.length ?? 0) > 1;
   const target = protocol === 'icmp' ? destination : match![1]!;
   const port = protocol === 'icmp' ? 0 : Number(match![2]);
+  return real.ask(client, protocol, target, port, source);
+}
+
+/** The same client, though a port that masquerading chose by chance is another one. */
+function sameClient(got: string, said: string | undefined, source: number): boolean {
+  if (said === undefined || said.endsWith(`:${source}`)) return got === said;
+  return addressOf(got) === addressOf(said);
+}
+
+const addressOf = (end: string): string => end.replace(/:\d+$/, '');
+
+/** Chance decides who answers: what the file expects must hold for both sides, and all that is seen on one side is seen on the other. */
+async function compareRepeated(
+  real: RealNetwork,
+  simulated: Network,
+  question: Question,
+  expected: ExpectedConversation,
+  port: number,
+): Promise<string[]> {
+  const from = question.from.replace(/:\d+$/, `:${port}`);
+  const said = repeatQuestion({ ...question, from }, expected.times!).map((each) => playConversation(simulated, each));
+  const got: RealAnswer[] = [];
+  for (const [index, each] of said.entries()) got.push(await askReally(real, each, port + index));
+  const really = got.map(({ result, server, seenAs }) => {
+    const source = seenAs === null ? null : { source: seenAs, destination: '' };
+    return { result, server, seenAs: source, stop: null };
+  });
+  const ways = (all: readonly { server: string | null; seenAs: { source: string } | null }[]): string =>
+    [...new Set(all.map(({ server, seenAs }) => `${server} sees ${addressOf(seenAs?.source ?? '')}`))]
+      .sort()
+      .join('; ');
+  const wrong = judgeConversations({ ...expected, at: null }, really).map((text) => `Linux: ${text}`);
+  // Who is the one that stays is a matter of chance.
+  if (expected.spread !== 'one' && ways(said) !== ways(really)) {
+    wrong.push(`iptsim says ${ways(said)}, Linux ${ways(really)}`);
+  }
+  wrong.push(...judgeConversations(expected, said).map((text) => `iptsim: ${text}`));
+  return wrong;
+}
+
+async function compareOne(real: RealNetwork, said: Conversation, source: number, counters: boolean): Promise<string[]> {
+  const { destination, stop } = said;
+  const isV6 = destination.startsWith('[') || (destination.match(/:/g)?.length ?? 0) > 1;
   const family = isV6 ? 6 : 4;
   const drop = counters && said.result === 'lost' && stop !== null && stop.table !== null ? stop : null;
   const count = (): number =>
     drop === null ? 0 : real.packets(drop.host, family, drop.table!, drop.chain!, drop.rule);
   const before = count();
-  const got = await real.ask(client, protocol, target, port, source);
+  const got = await askReally(real, said, source);
   const wrong: string[] = [];
   if (got.result !== said.result) wrong.push(`iptsim says ${said.result}, Linux ${got.result}`);
-  if (got.seenAs !== null && got.seenAs !== said.seenAs?.source) {
+  if (got.server !== null && got.server !== said.server) {
+    wrong.push(`iptsim says ${said.server} answers, Linux ${got.server}`);
+  }
+  if (got.seenAs !== null && !sameClient(got.seenAs, said.seenAs?.source, source)) {
     wrong.push(`iptsim says it is seen as ${said.seenAs?.source}, Linux ${got.seenAs}`);
   }
   if (drop !== null && !(count() > before)) {

@@ -7,6 +7,8 @@ export interface RealAnswer {
   result: 'answered' | 'refused' | 'lost';
   /** The client as the server saw it; null for echo requests and what got no answer. */
   seenAs: string | null;
+  /** The host that answered; null likewise. */
+  server: string | null;
 }
 
 /** A planned network in network namespaces of this machine: one for each host, one for each link of more than two ends. */
@@ -65,11 +67,13 @@ export class RealNetwork {
         : /Unreachable|prohibited|Filtered/i.test(text)
           ? 'refused'
           : 'lost';
-      return { result, seenAs: null };
+      return { result, seenAs: null, server: null };
     }
-    const [result, seenAs] = text.trim().split(' ');
+    const [result, seenAs, server] = text.trim().split(' ');
     if (result !== 'answered' && result !== 'refused' && result !== 'lost') throw new Error(`client: ${text}`);
-    return { result, seenAs: result === 'answered' ? seenAs! : null };
+    return result === 'answered'
+      ? { result, seenAs: seenAs!, server: server! }
+      : { result, seenAs: null, server: null };
   }
 
   /** Packets counted at a rule, or with null at the policy of a chain. */
@@ -133,6 +137,9 @@ export class RealNetwork {
       for (const port of described?.bridge ?? []) ip('link', 'set', 'dev', port, 'master', device);
     }
     for (const [device, described] of interfaces) {
+      if (described?.hairpin === true) ip('link', 'set', 'dev', device, 'type', 'bridge_slave', 'hairpin', 'on');
+    }
+    for (const [device, described] of interfaces) {
       ip('link', 'set', 'dev', device, 'up');
       for (const address of described?.addresses ?? []) {
         ip('address', 'add', address, 'dev', device, ...(address.includes(':') ? ['nodad'] : []));
@@ -142,13 +149,15 @@ export class RealNetwork {
       ip(...(route.includes(':') ? ['-6'] : []), 'route', 'add', ...route.split(' '));
   }
 
-  #loadRules({ name, texts }: HostPlan): void {
+  #loadRules({ name, texts, added }: HostPlan): void {
     const load = (words: string[], text: string): void => {
       if (text !== '') run('ip', ['netns', 'exec', this.#host(name), ...words], text);
     };
     load(['ipset', 'restore'], texts.sets.text);
     load([`iptables-${this.#variant}-restore`], texts.rules4.text);
     load([`ip6tables-${this.#variant}-restore`], texts.rules6.text);
+    load([`iptables-${this.#variant}-restore`, '--noflush'], added?.rules4 ?? '');
+    load([`ip6tables-${this.#variant}-restore`, '--noflush'], added?.rules6 ?? '');
   }
 
   /** Starts the host's server and waits until it listens. */
@@ -157,7 +166,7 @@ export class RealNetwork {
       typeof entry === 'string' ? entry : entry.port + (entry.address == null ? '' : `@${entry.address}`),
     );
     if (sockets.length === 0) return;
-    const server = spawn('ip', ['netns', 'exec', this.#host(name), 'python3', '-c', SERVER, ...sockets]);
+    const server = spawn('ip', ['netns', 'exec', this.#host(name), 'python3', '-c', SERVER, name, ...sockets]);
     this.#servers.push(server);
     await new Promise<void>((resolve, reject) => {
       server.stdout.once('data', () => resolve());

@@ -1,4 +1,4 @@
-/** Listens on all sockets given as `tcp/80` or `tcp/80@ADDRESS`, says "ready", and answers with who asked. Python 3, standard library only. */
+/** NAME SOCKET...: listens on all sockets, given as `tcp/80` or `tcp/80@ADDRESS`, says "ready", and answers with who asked and its name. Python 3, standard library only. */
 export const SERVER = `
 import socket, sys, threading
 def name(peer):
@@ -11,16 +11,16 @@ def tcp(s):
         threading.Thread(target=serve, args=(c, peer), daemon=True).start()
 def serve(c, peer):
     try:
-        if c.recv(100): c.sendall(name(peer).encode())
+        if c.recv(100): c.sendall((name(peer) + ' ' + sys.argv[1]).encode())
         c.recv(100)
     except OSError: pass
     c.close()
 def udp(s):
     while True:
         data, peer = s.recvfrom(100)
-        try: s.sendto(name(peer).encode(), peer)
+        try: s.sendto((name(peer) + ' ' + sys.argv[1]).encode(), peer)
         except OSError: pass
-for word in sys.argv[1:]:
+for word in sys.argv[2:]:
     what, _, address = word.partition('@')
     proto, port = what.split('/')
     for family in (socket.AF_INET, socket.AF_INET6):
@@ -35,7 +35,7 @@ print('ready', flush=True)
 threading.Event().wait()
 `;
 
-/** Asks: PROTOCOL ADDRESS PORT SOURCE_PORT; prints "answered PEER", "refused ERROR" or "lost". */
+/** Asks: PROTOCOL ADDRESS PORT SOURCE_PORT; prints "answered PEER NAME", "refused ERROR" or "lost". */
 export const CLIENT = `
 import socket, sys
 proto, address, port, source = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { withKubernetesNodes } from '../../kubernetes/plan.ts';
 import { NetworkError } from '../../network/description.ts';
 import { Network } from '../../network/network.ts';
 import { type NetworkPlan, planNetwork } from '../../network/plan.ts';
@@ -37,7 +38,8 @@ export function startNetwork(file: NetworkFile, plan: NetworkPlan, io: Io, seed:
 }
 
 export function planOf(file: NetworkFile, name: string): NetworkPlan {
-  return located(file, () => planNetwork(file.description, readBeside(name)));
+  const readFile = readBeside(name);
+  return located(file, () => withKubernetesNodes(planNetwork(file.description, readFile), file.description, readFile));
 }
 
 /** Turns errors of entries into errors of the file. */

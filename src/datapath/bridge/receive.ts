@@ -113,14 +113,14 @@ function forwardFrame(kernel: Kernel, packet: Packet, port: Device, bridge: Devi
     return;
   }
   recorder.observer?.({ kind: 'bridge', text: `${bridge.name} knows the destination`, port: to.name });
-  if (to === port) recorder.dropped(packet, 'its destination is behind the port where it came in');
+  if (to === port && !port.hairpin) recorder.dropped(packet, 'its destination is behind the port where it came in');
   else forwardTo(kernel, packet, port, to, bridge);
 }
 
 function flood(kernel: Kernel, packet: Packet, port: Device, bridge: Device): void {
   kernel.recorder.observer?.({ kind: 'bridge', text: `${bridge.name} floods`, port: null });
   for (const to of floodOrder(bridge)) {
-    if (to !== port) forwardTo(kernel, pieceOf(packet, packet.bytes.slice()), port, to, bridge);
+    if (to !== port || port.hairpin) forwardTo(kernel, pieceOf(packet, packet.bytes.slice()), port, to, bridge);
   }
 }
 

@@ -18,6 +18,7 @@ function device(name: string, last: number): Device {
     group: 0,
     bridge: null,
     ports: [],
+    hairpin: false,
     link: null,
     vlan: 0,
   };
