@@ -23,11 +23,11 @@ import { loadTable, saveTable } from './store.ts';
 import { Extra, Field } from './table.ts';
 import { directionOf, Outcome } from './tracking.ts';
 import {
+  copyTuple,
   invertTuple,
   locateTransport,
   newTupleWords,
   readTuple,
-  TUPLE_WORDS,
   tupleToWords,
   wordsToTuple,
 } from './tuple.ts';
@@ -202,15 +202,12 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
       this.lastReason = 'a packet of this type begins no connection';
       return null;
     }
-    if (this.settings.max !== 0 && this.table.count >= this.settings.max && !this.makeRoom(this.key, now))
-      return 'full';
+    if (this.table.count >= this.settings.max && !this.makeRoom(this.key, now)) return 'full';
     const slot = this.table.allocate();
     const entry = this.entry(slot);
     const { words, base } = entry;
-    for (let i = 0; i < TUPLE_WORDS; i++) {
-      words[base + i] = this.key[i]!;
-      words[base + Field.reply + i] = this.inverse[i]!;
-    }
+    copyTuple(this.key, 0, words, base);
+    copyTuple(this.inverse, 0, words, base + Field.reply);
     words[base + Field.zone] = zone;
     if (this.settings.accounting) entry.setExtra(Extra.accounting);
     if (template?.content.synproxy === true) {

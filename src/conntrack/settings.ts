@@ -1,3 +1,5 @@
+import { MOST_ENTRIES } from './table.ts';
+
 /** Sysctls of connection tracking with Linux's defaults, by the name after `net.netfilter.`; timeouts in seconds. */
 export const CONNTRACK_SYSCTLS: Readonly<Record<string, number>> = {
   nf_conntrack_acct: 0,
@@ -44,7 +46,7 @@ export interface Settings {
   accounting: boolean;
   timestamps: boolean;
   checksum: boolean;
-  /** 0: no limit. */
+  /** nf_conntrack_max, as far as the table has room (0 there: no limit). */
   max: number;
   buckets: number;
   expectMax: number;
@@ -78,7 +80,7 @@ export function readSettings(sysctl: (name: string) => number): Settings {
     accounting: value('acct') !== 0,
     timestamps: value('timestamp') !== 0,
     checksum: value('checksum') !== 0,
-    max: value('max'),
+    max: Math.min(value('max') || MOST_ENTRIES, MOST_ENTRIES),
     buckets: value('buckets') || CONNTRACK_SYSCTLS.nf_conntrack_buckets!,
     expectMax: value('expect_max'),
     tcp: Float64Array.of(

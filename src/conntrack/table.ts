@@ -1,8 +1,8 @@
 import { Direction, Status } from './connection.ts';
-import { hashTuple, sameTuple, TUPLE_WORDS } from './tuple.ts';
+import { copyTuple, hashTuple, sameTuple, TUPLE_WORDS } from './tuple.ts';
 
 /**
- * Words of an entry. Everything that every connection has lies here, 224 bytes an entry; what few have
+ * Words of an entry. Everything that every connection has lies here, 216 bytes an entry; what few have
  * (helper, labels, sequence adjustment, ...) is kept beside the table by slot number.
  */
 export const Field = {
@@ -14,22 +14,24 @@ export const Field = {
   status: 22,
   mark: 23,
   secmark: 24,
-  /** Next node of the hash chain, for the original and the reply tuple: node + 1, 0 at the end. */
-  next: 25,
   /** Next entry with the same hash of the original source, for NAT: slot + 1. */
-  nextBySource: 27,
+  nextBySource: 25,
   /** Bits of `Extra`, and above bit 8 the number of connections whose master this is. */
-  extras: 28,
+  extras: 26,
   /** Interface index that MASQUERADE remembered. */
-  masquerade: 29,
+  masquerade: 27,
   /** Microseconds, as a double: when it dies; before confirmation how long it will live. */
-  expiry: 30,
+  expiry: 28,
   /** Doubles: packets, bytes of the original, then of the reply direction. */
-  counters: 32,
+  counters: 30,
   /** 15 words for the protocol. */
-  protocol: 40,
+  protocol: 38,
 } as const;
-export const ENTRY_WORDS = 56;
+export const ENTRY_WORDS = 54;
+/** What an entry takes besides in the chains of the hash table, for its two nodes. */
+export const LINK_WORDS = 2;
+/** More entries than that have no place in the table, whatever nf_conntrack_max says. */
+export const MOST_ENTRIES = 8_000_000;
 
 /** What an entry has besides its words (nf_ct_ext). */
 export const Extra = {
@@ -47,14 +49,25 @@ const CHUNK_BITS = 10;
 const CHUNK = 1 << CHUNK_BITS;
 /** Freed slots are not used again before that many others were freed, so that packets still under way see no stranger in them. */
 const REST = 64;
+/** How many tuples that were not found are remembered: the two of a connection, and those before its translation. */
+const MISSES = 4;
+
+/** A link of a chain: node + 1 in the lower bits, 0 at the end; above them the tag of that node's tuple. */
+const TAG_SHIFT = 24;
+const NODE_MASK = (1 << TAG_SHIFT) - 1;
 
 /**
  * All connections, in slabs of words, with a hash table over both tuples of each. A node of the hash table is
  * `slot * 2 + direction`. It knows nothing of protocols or time.
+ *
+ * The chains of the hash table lie beside the entries, and each link has a tag: eight bits of the hash that do not choose the bucket. A
+ * lookup touches only entries with the right tag; all others would be fetched from memory to no purpose, which is what it costs most.
  */
 export class ConntrackTable {
   private readonly words: Uint32Array[] = [];
   private readonly doubles: Float64Array[] = [];
+  /** By slab: the link behind each node. */
+  private readonly next: Uint32Array[] = [];
   private used = 0;
   private freed: number[] = [];
   private freedHead = 0;
@@ -65,6 +78,16 @@ export class ConntrackTable {
   /** Entries that exist, confirmed or not. */
   count = 0;
   private nextId = 1;
+  /** How often something was put into the hash table. */
+  private links = 0;
+  /**
+   * The last tuples that were not found, each with its two zones, and how many links there were then: until the next one they are not there. A new
+   * connection is looked for when it begins, when NAT binds it, and when it is confirmed.
+   */
+  private readonly missed = new Uint32Array(MISSES * TUPLE_WORDS);
+  private readonly missedZones = new Int32Array(MISSES * 2);
+  private readonly missedAt = new Float64Array(MISSES).fill(-1);
+  private nextMissed = 0;
 
   wordsOf(slot: number): Uint32Array {
     return this.words[slot >>> CHUNK_BITS]!;
@@ -82,6 +105,7 @@ export class ConntrackTable {
   /** A cleared slot with a new id. */
   allocate(): number {
     let slot: number;
+    let fresh = false;
     if (this.freed.length - this.freedHead > REST) {
       slot = this.freed[this.freedHead++]!;
       if (this.freedHead > 4096) {
@@ -89,16 +113,19 @@ export class ConntrackTable {
         this.freedHead = 0;
       }
     } else {
+      // Never used before, so there is nothing to clear.
+      fresh = true;
       slot = this.used++;
       if (slot >>> CHUNK_BITS === this.words.length) {
         const words = new Uint32Array(CHUNK * ENTRY_WORDS);
         this.words.push(words);
         this.doubles.push(new Float64Array(words.buffer));
+        this.next.push(new Uint32Array(CHUNK * LINK_WORDS));
       }
     }
     const words = this.wordsOf(slot);
     const base = this.baseOf(slot);
-    words.fill(0, base, base + ENTRY_WORDS);
+    if (!fresh) words.fill(0, base, base + ENTRY_WORDS);
     words[base + Field.id] = this.nextId++;
     this.count++;
     return slot;
@@ -143,68 +170,64 @@ export class ConntrackTable {
 
   /** Puts a direction of the entry into the hash table, in front of its chain. */
   link(slot: number, direction: Direction): void {
+    this.links++;
     if (this.nodes >= this.buckets.length) this.grow();
-    const words = this.wordsOf(slot);
-    const base = this.baseOf(slot);
-    const bucket = hashTuple(words, base + direction * TUPLE_WORDS) >>> this.shift;
-    words[base + Field.next + direction] = this.buckets[bucket]!;
-    this.buckets[bucket] = slot * 2 + direction + 1;
+    const node = slot * 2 + direction;
+    const hash = this.hashOf(node);
+    const bucket = hash >>> this.shift;
+    this.setNext(node, this.buckets[bucket]!);
+    this.buckets[bucket] = linkTo(node, hash);
     this.nodes++;
   }
 
   /** Takes a direction out again; nothing happens if it is not in. */
   unlink(slot: number, direction: Direction): void {
-    const words = this.wordsOf(slot);
-    const base = this.baseOf(slot);
-    const bucket = hashTuple(words, base + direction * TUPLE_WORDS) >>> this.shift;
-    const wanted = slot * 2 + direction + 1;
-    let node = this.buckets[bucket]!;
-    if (node === wanted) {
-      this.buckets[bucket] = words[base + Field.next + direction]!;
-      this.nodes--;
-      return;
+    const unwanted = slot * 2 + direction;
+    const bucket = this.hashOf(unwanted) >>> this.shift;
+    let before = -1;
+    let node = nodeOf(this.buckets[bucket]!);
+    while (node >= 0 && node !== unwanted) {
+      before = node;
+      node = nodeOf(this.nextOf(node));
     }
-    while (node !== 0) {
-      const next = this.nextNode(node - 1);
-      if (next === wanted) {
-        this.setNextNode(node - 1, words[base + Field.next + direction]!);
-        this.nodes--;
-        return;
-      }
-      node = next;
-    }
+    if (node < 0) return;
+    if (before < 0) this.buckets[bucket] = this.nextOf(node);
+    else this.setNext(before, this.nextOf(node));
+    this.nodes--;
   }
 
-  private nextNode(node: number): number {
+  private hashOf(node: number): number {
     const slot = node >>> 1;
-    return this.wordsOf(slot)[this.baseOf(slot) + Field.next + (node & 1)]!;
+    return hashTuple(this.wordsOf(slot), this.baseOf(slot) + (node & 1) * TUPLE_WORDS);
   }
 
-  private setNextNode(node: number, value: number): void {
-    const slot = node >>> 1;
-    this.wordsOf(slot)[this.baseOf(slot) + Field.next + (node & 1)] = value;
+  private nextOf(node: number): number {
+    return this.next[node >>> (CHUNK_BITS + 1)]![node & (CHUNK * 2 - 1)]!;
+  }
+
+  private setNext(node: number, link: number): void {
+    this.next[node >>> (CHUNK_BITS + 1)]![node & (CHUNK * 2 - 1)] = link;
   }
 
   private grow(): void {
     const old = this.buckets;
     this.buckets = new Uint32Array(old.length * 2);
     this.shift--;
-    for (let first of old) {
-      while (first !== 0) {
-        const node = first - 1;
-        first = this.nextNode(node);
-        const slot = node >>> 1;
-        const hash = hashTuple(this.wordsOf(slot), this.baseOf(slot) + (node & 1) * TUPLE_WORDS);
-        const bucket = hash >>> this.shift;
-        this.setNextNode(node, this.buckets[bucket]!);
-        this.buckets[bucket] = node + 1;
+    for (let link of old) {
+      while (link !== 0) {
+        const node = nodeOf(link);
+        const bucket = this.hashOf(node) >>> this.shift;
+        const next = this.nextOf(node);
+        this.setNext(node, this.buckets[bucket]!);
+        this.buckets[bucket] = link;
+        link = next;
       }
     }
   }
 
   /**
-   * The node (`slot * 2 + direction`) with that tuple in that zone, -1 if there is none. Entries that are dead at `now` are
-   * given to `bury` on the way. `ignore`: a slot that does not count.
+   * The node (`slot * 2 + direction`) with that tuple in that zone, -1 if there is none. Entries that it looks at and that are dead at `now` are
+   * given to `bury`. `ignore`: a slot that does not count.
    */
   find(
     key: Uint32Array,
@@ -215,29 +238,60 @@ export class ConntrackTable {
     bury: (slot: number) => void,
     ignore = -1,
   ): number {
-    let node = this.buckets[hashTuple(key, at) >>> this.shift]!;
-    while (node !== 0) {
-      const slot = (node - 1) >>> 1;
-      const direction = ((node - 1) & 1) as Direction;
-      const words = this.wordsOf(slot);
-      const base = this.baseOf(slot);
-      const next = words[base + Field.next + direction]!;
-      if (slot !== ignore) {
+    if (this.isMissed(key, at, zoneOriginal, zoneReply)) return -1;
+    const hash = hashTuple(key, at);
+    const bucket = hash >>> this.shift;
+    const tag = hash & 0xff;
+    let ignored = false;
+    let link = this.buckets[bucket]!;
+    while (link !== 0) {
+      const node = nodeOf(link);
+      const slot = node >>> 1;
+      const following = this.nextOf(node);
+      if (slot === ignore) ignored = true;
+      else if (link >>> TAG_SHIFT === tag) {
+        const direction = (node & 1) as Direction;
+        const words = this.wordsOf(slot);
+        const base = this.baseOf(slot);
         if (this.doublesOf(slot)[(base + Field.expiry) >>> 1]! <= now) {
           bury(slot);
-          // Burying may have unlinked the next node as well: it is the same entry's other direction only if chained here.
-          if (next !== 0 && (next - 1) >>> 1 === slot) {
-            node = this.buckets[hashTuple(key, at) >>> this.shift]!;
+          // The other direction of the same entry may have been the next one of this chain.
+          if (nodeOf(following) >>> 1 === slot) {
+            link = this.buckets[bucket]!;
             continue;
           }
         } else if (sameTuple(words, base + direction * TUPLE_WORDS, key, at)) {
           const zone = direction === Direction.original ? zoneOriginal : zoneReply;
-          if (this.zoneOf(slot, direction) === zone) return node - 1;
+          if (this.zoneOf(slot, direction) === zone) return node;
         }
       }
-      node = next;
+      link = following;
     }
+    if (!ignored) this.noteMissed(key, at, zoneOriginal, zoneReply);
     return -1;
+  }
+
+  private isMissed(key: Uint32Array, at: number, zoneOriginal: number, zoneReply: number): boolean {
+    for (let i = 0; i < MISSES; i++) {
+      if (
+        this.missedAt[i] === this.links &&
+        sameTuple(this.missed, i * TUPLE_WORDS, key, at) &&
+        this.missedZones[2 * i] === zoneOriginal &&
+        this.missedZones[2 * i + 1] === zoneReply
+      ) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private noteMissed(key: Uint32Array, at: number, zoneOriginal: number, zoneReply: number): void {
+    const i = this.nextMissed;
+    this.nextMissed = (i + 1) % MISSES;
+    copyTuple(key, at, this.missed, i * TUPLE_WORDS);
+    this.missedZones[2 * i] = zoneOriginal;
+    this.missedZones[2 * i + 1] = zoneReply;
+    this.missedAt[i] = this.links;
   }
 
   /** Calls `visit` with each confirmed slot, oldest slot first. */
@@ -254,14 +308,22 @@ export class ConntrackTable {
   /** Calls `visit` with the slots whose nodes have hashes from `low` up to `high` (both unsigned, `high` included). */
   forEachHashed(low: number, high: number, visit: (slot: number) => void): void {
     for (let bucket = low >>> this.shift; bucket <= high >>> this.shift; bucket++) {
-      let node = this.buckets[bucket]!;
-      while (node !== 0) {
-        const slot = (node - 1) >>> 1;
-        const next = this.nextNode(node - 1);
-        const hash = hashTuple(this.wordsOf(slot), this.baseOf(slot) + ((node - 1) & 1) * TUPLE_WORDS);
-        if (hash >= low && hash <= high) visit(slot);
-        node = next;
+      let link = this.buckets[bucket]!;
+      while (link !== 0) {
+        const node = nodeOf(link);
+        link = this.nextOf(node);
+        const hash = this.hashOf(node);
+        if (hash >= low && hash <= high) visit(node >>> 1);
       }
     }
   }
+}
+
+function linkTo(node: number, hash: number): number {
+  return ((hash << TAG_SHIFT) | (node + 1)) >>> 0;
+}
+
+/** Below 0 at the end of the chain. */
+function nodeOf(link: number): number {
+  return (link & NODE_MASK) - 1;
 }

@@ -5,7 +5,7 @@ import type { Entry } from '../conntrack/entry.ts';
 import { TcpState } from '../conntrack/protocols/tcp-states.ts';
 import { SenderField, senderAt } from '../conntrack/protocols/tcp-window.ts';
 import { Extra, Field } from '../conntrack/table.ts';
-import { invertTuple, newTupleWords, sameTuple, TUPLE_WORDS } from '../conntrack/tuple.ts';
+import { copyTuple, invertTuple, newTupleWords, sameTuple, TUPLE_WORDS } from '../conntrack/tuple.ts';
 import type { NatRange } from '../datapath/environment.ts';
 import { jhash2, reciprocalScale, swapBytes } from '../packet/jhash.ts';
 import { Protocol } from '../packet/protocol.ts';
@@ -39,14 +39,14 @@ export class Allocator {
     if (manip === 'source' && !random) {
       if (inRange(original, range)) {
         if (!this.takenUnchanged(original, entry)) {
-          tuple.set(original);
+          copyTuple(original, 0, tuple, 0);
           return;
         }
       } else if (this.findMapping(original, tuple, range, entry) && !this.taken(tuple, entry)) {
         return;
       }
     }
-    tuple.set(original);
+    copyTuple(original, 0, tuple, 0);
     chooseAddress(tuple, range, entry, manip);
     if (!random) {
       if (ports) {

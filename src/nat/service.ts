@@ -49,6 +49,8 @@ const DONE: Readonly<Record<Manip, number>> = { source: Status.sourceNatDone, de
 const CHANGED: Readonly<Record<Manip, number>> = { source: Status.sourceNat, destination: Status.destinationNat };
 const BOTH = Status.sourceNat | Status.destinationNat;
 
+type MutableAddress = [number, number, number, number];
+
 export class NatService implements Nat, NatLink {
   observer: Observer | null = null;
   private readonly conntrack: ConntrackEntries;
@@ -57,6 +59,11 @@ export class NatService implements Nat, NatLink {
   private readonly current = newTupleWords();
   private readonly chosen = newTupleWords();
   private readonly target = newTupleWords();
+  private readonly targetSource = this.target.subarray(0, 4);
+  private readonly targetDestination = this.target.subarray(4, 8);
+  /** The range of a binding that changes nothing, filled for each. */
+  private readonly unchanged: MutableAddress = [0, 0, 0, 0];
+  private readonly nothing: NatRange = { minAddress: this.unchanged, maxAddress: this.unchanged };
 
   constructor(conntrack: ConntrackEntries) {
     this.conntrack = conntrack;
@@ -109,10 +116,10 @@ export class NatService implements Nat, NatLink {
       0,
     );
     const from = this.observer === null ? '' : endText(packet, manip);
-    const at = manip === 'source' ? 0 : 4;
+    const address = manip === 'source' ? this.targetSource : this.targetDestination;
     // Eight bytes must be there even of a GRE header that needs only four (gre_manip_pkt).
     if (packet.protocol === Protocol.gre && packet.transport + 8 > packet.bytes.length) return Verdict.drop;
-    if (!setEnd(packet, manip, addressOf(this.target, at), portOf(this.target, manip))) return Verdict.drop;
+    if (!setEnd(packet, manip, address, portOf(this.target, manip))) return Verdict.drop;
     if (this.observer !== null) {
       this.observer({ kind: 'nat', manip, before: from, after: endText(packet, manip), mapping: mappingText(entry) });
     }
@@ -159,9 +166,9 @@ export class NatService implements Nat, NatLink {
 
   /** The address stays, the port gives way only if another connection has it (nf_nat_alloc_null_binding). */
   bindToNothing(entry: Entry, manip: Manip): VerdictCode {
-    const reply = entry.tupleAt(Direction.reply);
-    const address = addressOf(entry.words, manip === 'source' ? reply + 4 : reply);
-    return this.bind(entry, { minAddress: address, maxAddress: address }, manip);
+    const at = entry.tupleAt(Direction.reply) + (manip === 'source' ? 4 : 0);
+    for (let i = 0; i < 4; i++) this.unchanged[i] = entry.words[at + i]!;
+    return this.bind(entry, this.nothing, manip);
   }
 
   forget(entry: Entry): void {
@@ -181,12 +188,47 @@ export class NatService implements Nat, NatLink {
       this.translateCall(entry, master, expectation, at);
       return;
     }
+    if (expectation.translate === 'sip') {
+      this.translateCallOrMedia(entry, master, expectation);
+      return;
+    }
     const source = addressOf(master.words, at + 4);
     this.bind(entry, { minAddress: source, maxAddress: source }, 'source');
-    const destination =
-      expectation.savedAddress === null ? addressOf(master.words, at) : addressOf(expectation.savedAddress, 0);
+    const destination = addressOf(master.words, at);
     const port = expectation.savedPort;
     this.bind(entry, { minAddress: destination, maxAddress: destination, minPort: port, maxPort: port }, 'destination');
+  }
+
+  /** What SIP announced: to where it was announced; from where the same call's other stream is announced, or else as the master's packets (nf_nat_sip_expected). */
+  private translateCallOrMedia(entry: Entry, master: Entry, expectation: Expectation): void {
+    const announced = addressOf(expectation.savedAddress!, 0);
+    const port = expectation.savedPort;
+    this.bind(entry, { minAddress: announced, maxAddress: announced, minPort: port, maxPort: port }, 'destination');
+    const own = entry.tupleAt(Direction.original);
+    const signalling = 0;
+    const pair =
+      expectation.class === signalling
+        ? undefined
+        : this.conntrack.expectations
+            .of(expectation.master)
+            .find(
+              ({ tuple, savedAddress, savedPort }) =>
+                tuple[9] === entry.words[own + 9] &&
+                savedAddress !== null &&
+                savedAddress.every((word, i) => word === entry.words[own + i]) &&
+                savedPort === entry.words[own + 8]! >>> 16,
+            );
+    if (pair !== undefined) {
+      const address = addressOf(pair.tuple, 4);
+      const from = pair.tuple[8]! & 0xffff;
+      this.bind(entry, { minAddress: address, maxAddress: address, minPort: from, maxPort: from }, 'source');
+      return;
+    }
+    const sender = master.tupleAt(expectation.direction);
+    for (let i = 0; i < 4; i++) if (entry.words[own + i] !== master.words[sender + i]) return;
+    const other = expectation.direction === Direction.original ? Direction.reply : Direction.original;
+    const address = addressOf(master.words, master.tupleAt(other) + 4);
+    this.bind(entry, { minAddress: address, maxAddress: address }, 'source');
   }
 
   /** GRE of a PPTP call: the other direction is no longer awaited; call ids follow the addresses (pptp_nat_expected). */

@@ -68,6 +68,10 @@ export function pseudoHeaderSum(
   return sum;
 }
 
+function wordSum(word: number): number {
+  return (word >>> 16) + (word & 0xffff);
+}
+
 /** Full checksum of a transport segment `bytes[start..end)` with its pseudo header; the checksum field must hold 0. */
 export function transportChecksum(
   bytes: Uint8Array,
@@ -86,10 +90,15 @@ export function transportChecksum(
  * its own checksum is wrong (options that were filled in on the way). The caller deals with a UDP checksum of 0, and with SCTP.
  */
 export function checksumHolds(packet: Packet, protocol: number = packet.protocol): boolean {
-  const { bytes, transport, family } = packet;
-  const pseudo = family === 6 || protocol === Protocol.tcp || protocol === Protocol.udp;
-  const initial = pseudo ? pseudoHeaderSum(packet.src, packet.dst, protocol, bytes.length - transport) : 0;
-  return foldSum(sumWords(bytes, family === 4 ? 0 : transport, bytes.length, initial)) === 0xffff;
+  const { bytes, transport } = packet;
+  const { length } = bytes;
+  if (packet.family === 6) {
+    const initial = pseudoHeaderSum(packet.src, packet.dst, protocol, length - transport);
+    return foldSum(sumWords(bytes, transport, length, initial)) === 0xffff;
+  }
+  const pseudo = protocol === Protocol.tcp || protocol === Protocol.udp;
+  const initial = pseudo ? wordSum(packet.src[0]!) + wordSum(packet.dst[0]!) + protocol + length - transport : 0;
+  return foldSum(sumWords(bytes, 0, length, initial)) === 0xffff;
 }
 
 /** Whether the checksum of the segment behind the IP header is right, as the protocol itself asks it (ICMP of IPv4 has no pseudo header). */

@@ -213,12 +213,6 @@ export function inWindow(entry: Entry, direction: Direction, kind: number, packe
     words[receiver + SenderField.end]! - Math.max(words[sender + SenderField.maxWindow]!, MAX_ACK_WINDOW) - 1;
   const liberal =
     tracking.settings.tcpLiberal || ((words[sender + SenderField.options]! >>> 8) & SenderFlag.liberal) !== 0;
-  const refuse = (verdict: number, reason: string): number => {
-    if (liberal) return Window.accept;
-    tracking.reason(reason);
-    return verdict;
-  };
-
   if (!before(sequence, words[sender + SenderField.maxEnd]! + 1)) {
     const overshot = (end - words[sender + SenderField.maxEnd]! + 1) >>> 0;
     if (
@@ -231,17 +225,17 @@ export function inWindow(entry: Entry, direction: Direction, kind: number, packe
       // The receiver may well take what is a little too much, and then its acknowledgement must be known.
       words[sender + SenderField.end] = end;
       words[sender + SenderField.options]! |= SenderFlag.unacknowledged << 8;
-      return refuse(Window.ignore, `${overshot} bytes more than expected`);
+      return refuse(Window.ignore, `${overshot} bytes more than expected`, liberal, tracking);
     }
-    return refuse(Window.invalid, 'the sequence number is beyond the window of the receiver');
+    return refuse(Window.invalid, 'the sequence number is beyond the window of the receiver', liberal, tracking);
   }
   if (!before(sack, words[receiver + SenderField.end]! + 1)) {
-    return refuse(Window.invalid, 'it acknowledges data that was never seen');
+    return refuse(Window.invalid, 'it acknowledges data that was never seen', liberal, tracking);
   }
   if (receiverWindow !== 0 && !before(words[sender + SenderField.end]! - receiverWindow - 1, end)) {
-    return refuse(Window.ignore, 'data acknowledged long ago is sent again');
+    return refuse(Window.ignore, 'data acknowledged long ago is sent again', liberal, tracking);
   }
-  if (!before(lowestAck, sack)) return refuse(Window.ignore, 'the acknowledgement is too old');
+  if (!before(lowestAck, sack)) return refuse(Window.ignore, 'the acknowledgement is too old', liberal, tracking);
 
   if (!syn) window = (window << (words[sender + SenderField.options]! & 0xff)) >>> 0;
   const offered = (window + (sack - ack)) >>> 0;
@@ -266,6 +260,13 @@ export function inWindow(entry: Entry, direction: Direction, kind: number, packe
   }
   if (kind === Segment.ack) noteRetransmission(entry, direction, sequence, ack, end, rawWindow);
   return Window.accept;
+}
+
+/** The verdict on what does not fit: none where the window is not to be insisted on. */
+function refuse(verdict: number, reason: string, liberal: boolean, tracking: Tracking): number {
+  if (liberal) return Window.accept;
+  tracking.reason(reason);
+  return verdict;
 }
 
 function noteRetransmission(

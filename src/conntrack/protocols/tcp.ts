@@ -26,18 +26,11 @@ const SYN = 2;
 const RST = 4;
 const ACK = 16;
 const URG = 32;
-/** Combinations of FIN, SYN, RST, ACK and URG that occur (tcp_valid_flags); PSH, ECE and CWR may always stand beside them. */
-const VALID_FLAGS: ReadonlySet<number> = new Set([
-  SYN,
-  SYN | URG,
-  SYN | ACK,
-  RST,
-  RST | ACK,
-  FIN | ACK,
-  FIN | ACK | URG,
-  ACK,
-  ACK | URG,
-]);
+/** Combinations of FIN, SYN, RST, ACK and URG that occur (tcp_valid_flags) are 1; PSH, ECE and CWR may always stand beside them. */
+const VALID_FLAGS = new Uint8Array(64);
+for (const flags of [SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG]) {
+  VALID_FLAGS[flags] = 1;
+}
 
 function segmentKind(flags: number): number {
   if (flags & RST) return Segment.rst;
@@ -54,7 +47,7 @@ function fault(packet: Packet, at: HookState, tracking: Tracking): string | null
   const header = (bytes[transport + 12]! >>> 4) * 4;
   if (header < 20 || header > length) return 'the TCP header is malformed';
   if (!contentHolds(packet, at, tracking)) return 'bad TCP checksum';
-  if (!VALID_FLAGS.has(bytes[transport + 13]! & (FIN | SYN | RST | ACK | URG))) return 'invalid TCP flag combination';
+  if (VALID_FLAGS[bytes[transport + 13]! & (FIN | SYN | RST | ACK | URG)] === 0) return 'invalid TCP flag combination';
   return null;
 }
 
@@ -71,7 +64,7 @@ function begin(entry: Entry, packet: Packet, kind: number, tracking: Tracking): 
     return false;
   }
   const at = entry.base + Field.protocol;
-  words.fill(0, at, at + 15);
+  for (let i = 0; i < 15; i++) words[at + i] = 0;
   const sender = senderAt(entry, 0);
   const window = readUint16(packet.bytes, packet.transport + 14) || 1;
   words[sender + SenderField.end] = segmentEnd(packet);
