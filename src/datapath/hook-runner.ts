@@ -41,6 +41,8 @@ interface Position {
   bypass: boolean;
   /** What decides in OUTPUT whether it is routed again (`struct ip_rt_info`). */
   routeKey: RouteKey | null;
+  /** How often a queue has had it before, in this hook. */
+  rounds: number;
 }
 
 /** The fields of a local packet that its route depends on. */
@@ -54,6 +56,11 @@ export interface RouteKey {
 
 export function routeKeyOf(packet: Packet): RouteKey {
   return { src: packet.src.slice(), dst: packet.dst.slice(), mark: packet.mark, tos: classWord(packet) };
+}
+
+/** What nf_ip_reroute and nf_ip6_reroute look at: of IPv6 neither the traffic class nor the flow label. */
+function rerouteNeeded(packet: Packet, key: RouteKey): boolean {
+  return routeKeyChanged(packet, packet.family === 4 ? key : { ...key, tos: classWord(packet) });
 }
 
 function classWord(packet: Packet): number {
@@ -146,6 +153,7 @@ export class HookRunner {
     next: Stage,
     verdict: VerdictCode,
     entry: HookFunction,
+    rounds = 0,
   ): number {
     const slot = entry.evaluator?.decided ?? 0;
     switch (verdict) {
@@ -162,7 +170,7 @@ export class HookRunner {
     }
     if (!isQueueVerdict(verdict)) throw new Error(`verdict ${verdict} of ${entry.name} has no meaning at a hook`);
     const { queue, bypass } = queueOf(verdict);
-    return this.#queue({ packet, at, functions, index, slot, next, queue, id: 0, bypass, routeKey: null });
+    return this.#queue({ packet, at, functions, index, slot, next, queue, id: 0, bypass, routeKey: null, rounds });
   }
 
   /** nf_queue: gives the packet to who listens; returns as `#settle` does. */
@@ -248,7 +256,7 @@ export class HookRunner {
   }
 
   #view(position: Position): QueuedPacket {
-    const { packet, at, queue, id, functions, index } = position;
+    const { packet, at, queue, id, functions, index, rounds } = position;
     const table: TableName = functions[index]!.program?.name ?? 'filter';
     return {
       queue,
@@ -268,6 +276,7 @@ export class HookRunner {
       connection: packet.connection,
       conntrackInfo: packet.conntrackInfo,
       payload: packet.bytes.slice(),
+      rounds,
     };
   }
 
@@ -279,18 +288,30 @@ export class HookRunner {
     if (answer.connection !== undefined && packet.connection !== null) {
       changeConnection(packet.connection, answer.connection);
     }
-    if (answer.payload !== undefined) {
-      packet.bytes = answer.payload.slice();
-      packet.fragmentSizes = null;
-      decode(packet);
+    let { verdict } = answer;
+    if (answer.payload !== undefined && !replaceBytes(packet, answer.payload)) {
+      recorder.dropped(
+        packet,
+        `the listener of queue ${position.queue} left less than its IP header`,
+        entry.program,
+        slot,
+      );
+      return -1;
     }
     if (answer.mark !== undefined) packet.mark = answer.mark >>> 0;
     if (answer.priority !== undefined) packet.priority = answer.priority;
-    let verdict = answer.verdict;
-    if (verdict === Verdict.repeat) verdict = entry.run(packet, at);
+    if (verdict === Verdict.repeat) {
+      if (entry.program !== null) {
+        recorder.observer?.({ kind: 'table', table: entry.program.name, hook: HOOK_NAMES[at.hook] });
+      }
+      verdict = entry.run(packet, at);
+      if (verdict !== Verdict.accept) {
+        return this.#settle(packet, at, functions, index, position.next, verdict, entry, position.rounds + 1);
+      }
+    }
     switch (verdict) {
       case Verdict.accept:
-        if (position.routeKey !== null && routeKeyChanged(packet, position.routeKey) && !this.#d.reroute(packet, at)) {
+        if (position.routeKey !== null && rerouteNeeded(packet, position.routeKey) && !this.#d.reroute(packet, at)) {
           recorder.dropped(packet, 'no route after the queue');
           return -1;
         }
@@ -306,8 +327,25 @@ export class HookRunner {
     }
     if (!isQueueVerdict(verdict)) throw new Error(`the listener of queue ${position.queue} answered ${verdict}`);
     const { queue, bypass } = queueOf(verdict);
-    return this.#queue({ ...position, queue, bypass });
+    return this.#queue({ ...position, queue, bypass, rounds: position.rounds + 1 });
   }
+}
+
+/**
+ * nfqnl_mangle: the packet becomes what the listener gave. False if what is left ends before the transport header: then it is dropped.
+ */
+function replaceBytes(packet: Packet, bytes: Uint8Array): boolean {
+  if (bytes.length < packet.bytes.length && bytes.length < transportOffset(packet)) return false;
+  packet.bytes = bytes.slice();
+  packet.fragmentSizes = null;
+  packet.verified = false;
+  decode(packet);
+  return true;
+}
+
+/** `skb_transport_offset` of a packet on its way: IPv6 has its extension headers behind it. */
+function transportOffset(packet: Packet): number {
+  return packet.family === 4 ? (packet.bytes[0]! & 15) * 4 : 40;
 }
 
 function dropReason(entry: HookFunction): string {

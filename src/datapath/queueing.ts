@@ -31,6 +31,8 @@ export interface QueuedPacket {
   conntrackInfo: ConntrackInfo;
   /** The whole packet from its IP header, reassembled where conntrack is on. A copy: the listener may keep it. */
   payload: Uint8Array;
+  /** How often a queue has had it before in this hook: it was repeated, or handed on. */
+  rounds: number;
 }
 
 /** What such a program may change in the packet's connection (ctnetlink_glue_parse, net/netfilter/nf_conntrack_netlink.c). */

@@ -104,7 +104,7 @@ function readVerdict(verdict: unknown, bypass: boolean): VerdictCode {
     if (queue !== null && Number(queue[1]) <= 0xffff) return queueVerdict(Number(queue[1]), bypass);
   }
   throw new QueueError(
-    `"verdict" must be accept, drop, repeat, stop, stolen, later or queue:N (N to 65535), not ${describe(verdict)}`,
+    `"verdict" must be accept, drop, repeat, stop, stolen, later, nobody, full or queue:N (N to 65535), not ${describe(verdict)}`,
   );
 }
 
@@ -113,9 +113,7 @@ function readPayload(payload: unknown): Uint8Array {
   if (!(bytes instanceof Uint8Array)) {
     throw new QueueError(`"payload" must be the packet in hexadecimal, not ${describe(payload)}`);
   }
-  if (bytes.length < 20 || bytes.length > 0xffff + 40) {
-    throw new QueueError(`"payload" must be a whole packet from its IP header, not ${bytes.length} bytes`);
-  }
+  if (bytes.length > 0xffff) throw new QueueError(`"payload" must be at most 65535 bytes, not ${bytes.length}`);
   return bytes;
 }
 

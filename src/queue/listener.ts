@@ -26,6 +26,9 @@ export interface QueueRange {
   handler: Handler;
 }
 
+/** A packet that queues have had so often in one hook goes round in circles: `repeat` without a mark that ends it, say. */
+const MOST_ROUNDS = 1000;
+
 /** The handler that says the same to every packet. */
 export function fixedHandler(name: string, verdict: 'accept' | 'drop'): Handler {
   const answer: QueueAnswer = { verdict: Verdict[verdict] };
@@ -94,6 +97,9 @@ export function queueListener(options: ListenerOptions): Listener {
         throw new QueueError(`${handler.name}: packet ${packetNumber()} (id ${packet.id}): ${reason}`);
       };
       try {
+        if (packet.rounds >= MOST_ROUNDS) {
+          throw new QueueError(`it was repeated or handed on ${packet.rounds} times in ${packet.hook}, without an end`);
+        }
         const answer = handler.handle(packet);
         return answer instanceof Promise
           ? withTimeout(answer, options)

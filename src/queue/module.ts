@@ -60,7 +60,7 @@ class ModuleThread {
   /** Waits, with events going on, until the module is loaded. */
   load(patience: Patience): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(tooLate('not loaded', patience)), patience.milliseconds);
+      const timer = setTimeout(() => reject(tooLate('it was not done', patience)), patience.milliseconds);
       const settle = (failure: string | undefined): void => {
         clearTimeout(timer);
         this.#port.removeAllListeners('message');

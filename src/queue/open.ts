@@ -32,6 +32,9 @@ export function parseQueueOption(text: string): QueueOption {
   return { first, last, handler };
 }
 
+/** Of a handler, messages show so many characters. */
+const LONG = 100;
+
 /**
  * Loads or starts the handler of an option.
  *
@@ -41,7 +44,8 @@ export function parseQueueOption(text: string): QueueOption {
 export async function openHandler(option: QueueOption, directory: string, patience: Patience): Promise<QueueRange> {
   const { first, last, handler } = option;
   const range = first === last ? String(first) : `${first}-${last}`;
-  const name = `--queue ${range}=${handler}`;
+  const shown = handler.length > LONG ? `${handler.slice(0, LONG - 3)}...` : handler;
+  const name = `--queue ${range}=${shown}`;
   return { first, last, handler: await makeHandler(name, handler, directory, patience) };
 }
 

@@ -29,6 +29,7 @@ const PACKET: QueuedPacket = {
   priority: 0,
   connection: null,
   conntrackInfo: 7,
+  rounds: 0,
   payload: fromHex('4500001c00000000401166cc0a0000050a000001138800350008d850')!,
 };
 
@@ -65,11 +66,14 @@ describe('answers', () => {
   });
 
   it.each([
-    ['pass', '"verdict" must be accept, drop, repeat, stop, stolen, later or queue:N (N to 65535), not "pass"'],
+    [
+      'pass',
+      '"verdict" must be accept, drop, repeat, stop, stolen, later, nobody, full or queue:N (N to 65535), not "pass"',
+    ],
     [{ verdict: 'queue:70000' }, 'not "queue:70000"'],
     [{ verdict: 'accept', mark: -1 }, '"mark" must be a whole number'],
     [{ verdict: 'accept', payload: 'xyz' }, '"payload" must be the packet in hexadecimal'],
-    [{ verdict: 'accept', payload: '4500' }, 'a whole packet'],
+    [{ verdict: 'accept', payload: '45'.repeat(70000) }, '"payload" must be at most 65535 bytes, not 70000'],
     [undefined, 'the answer must be an object like {"verdict":"accept"}, not nothing'],
   ])('cannot be %j', (answer, message) => {
     expect(() => readAnswer(answer, 50)).toThrow(message);

@@ -48,6 +48,8 @@ export interface Companion {
 /** How a scenario is played, beside what it says itself. */
 export interface Playing {
   companion?: Companion;
+  /** Microseconds without news after which a packet is done, with a companion; absent: long enough for a busy machine. */
+  quiet?: number;
   /** Scenarios that play at the same time have different places. */
   place?: number;
 }
@@ -67,7 +69,7 @@ export async function runKernel(
   scenario: Scenario,
   variant: 'legacy' | 'nft',
   wireSource: string,
-  { companion, place = 0 }: Playing = {},
+  { companion, place = 0, quiet = COMPANION_SETTLE }: Playing = {},
 ): Promise<{ sent: SentPacket[]; outcome: Outcome; told: string }> {
   const namespaces = namespacesAt(place);
   await removeNamespaces(namespaces);
@@ -81,8 +83,8 @@ export async function runKernel(
     await restore(`iptables-${variant}-restore`, scenario.rulesV4);
     await restore(`ip6tables-${variant}-restore`, scenario.rulesV6);
     if (companion !== undefined) program = await startInRouter(namespaces, companion);
-    const quiet = companion === undefined ? settle(scenario) : COMPANION_SETTLE;
-    const played = await play(scenario, namespaces, peers, wireSource, quiet);
+    const settled = companion === undefined ? settle(scenario) : String(quiet);
+    const played = await play(scenario, namespaces, peers, wireSource, settled);
     const save = [
       scenario.rulesV4 === '' ? '' : `iptables-${variant}-save -c`,
       'echo "%%"',
@@ -158,6 +160,8 @@ async function play(
   /** What each planned packet led to; answers refer to these. */
   const became: { dev: string; hex: string }[][] = [];
   try {
+    // What runs on which CPU must be known to `-m cpu`.
+    if (/-m cpu/.test(scenario.rulesV4 + scenario.rulesV6)) await ask('pin');
     for (const socket of scenario.host.listen ?? []) await ask(`listen ${socket.replace('/', ' ')}`);
     for (const planned of scenario.packets) {
       const concrete = concretise(planned, became, scenario.host);
@@ -190,7 +194,7 @@ function settle(scenario: Scenario): string {
 }
 
 /** The same where a program has its say about packets. */
-const COMPANION_SETTLE = '60000';
+const COMPANION_SETTLE = 60_000;
 
 type Concrete = Omit<SentPacket, 'time'>;
 

@@ -137,17 +137,18 @@ function nflogText(shown: NonNullable<TracedObject['nflog']>[number]): string {
   return `${group} ${hook} ${mark} ${shown.in ?? '-'} ${shown.out ?? '-'} ${hex || '-'} ${prefix}`;
 }
 
-/** Plays the packets, as the kernel was sent them, through iptsim. */
+/** Plays the packets, as the kernel was sent them, through iptsim; `options` are further ones of the trace. */
 export async function runSimulation(
   scenario: Scenario,
   sent: SentPacket[],
   folder: string,
   variant: 'legacy' | 'nft',
+  options: readonly string[] = [],
 ): Promise<{ outcome: Outcome; lines: string[] }> {
   const args = writeInputs(scenario, sent, folder);
   const out = path.join(folder, 'out');
   const tool = toolRunner(path.join(folder, 'state'), variant);
-  const lines = (await tool(['trace', ...args, '--write-pcap', out, '--json', '--commit'])).split('\n');
+  const lines = (await tool(['trace', ...args, ...options, '--write-pcap', out, '--json', '--commit'])).split('\n');
   const outputs: Outcome['outputs'] = sent.map(() => []);
   for (const file of readdirSync(out).sort()) {
     if (!file.endsWith('.pcap')) continue;

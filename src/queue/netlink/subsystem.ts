@@ -193,17 +193,21 @@ export class QueueSubsystem<S> {
   }
 }
 
-/** A verdict that may come from a program: NF_STOLEN may not. */
+/**
+ * A verdict that may come from a program: NF_STOLEN may not. The kernel compares the whole number with NF_ACCEPT and NF_REPEAT, and only its last
+ * byte with the others (nf_reinject): further bits end the hook, or drop.
+ */
 function verdictOf(number: number): { verdict: HandlerVerdict; bypass?: boolean } | null {
+  const isPlain = number <= 0xff;
   switch (number & 0xff) {
     case 0:
       return { verdict: 'drop' };
     case 1:
-      return { verdict: 'accept' };
+      return { verdict: isPlain ? 'accept' : 'stop' };
     case 3:
       return { verdict: `queue:${number >>> 16}`, bypass: (number & 0x8000) !== 0 };
     case 4:
-      return { verdict: 'repeat' };
+      return { verdict: isPlain ? 'repeat' : 'drop' };
     case 5:
       return { verdict: 'stop' };
     default:
