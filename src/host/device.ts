@@ -7,6 +7,10 @@ export interface InterfaceAddress {
   prefixLength: number;
   /** IPv4 only: the prefix's broadcast address; null for /31 and /32. */
   broadcast: AddressWords | null;
+  /** IPv4 only: how far it may be used (`enum rt_scope_t`); of IPv6 the address itself says so. */
+  scope: number;
+  /** False for `noprefixroute`: the address makes no route to its prefix. */
+  prefixRoute: boolean;
 }
 
 export type DeviceKind = 'ethernet' | 'loopback' | 'bridge' | 'vlan';

@@ -3,27 +3,48 @@ import { addressEquals, inPrefix, parseAddress, parseMac } from '../packet/addre
 import type { Family } from '../packet/family.ts';
 import { HostError, type InterfaceDescription } from './description.ts';
 import type { Device, DeviceKind, InterfaceAddress } from './device.ts';
+import { SCOPES, Scope } from './route-text.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const KNOWN_KEYS = new Set(['mac', 'addresses', 'mtu', 'group', 'bridge', 'hairpin', 'link', 'vlan']);
 
-/** `192.0.2.1/24` as an interface address; throws an Error that says what would be right. */
-export function parseInterfaceAddress(text: string): InterfaceAddress {
+/**
+ * `192.0.2.1/24` as an interface address, with the words of ip-address(8) `scope global|site|link|host` and `noprefixroute` where
+ * they are wanted. Throws an Error that says what would be right.
+ */
+export function parseInterfaceAddress(words: string): InterfaceAddress {
+  const [text = '', ...options] = words.trim().split(/\s+/);
   const found = parseAddress(text.split('/')[0]!);
   const prefix = found === null ? null : parseCidr(text, found.family);
   if (found === null || prefix === null) {
     throw new Error(`"${text}" is no address; write it with its prefix length, such as 192.0.2.1/24 or 2001:db8::1/64`);
   }
   const prefixLength = Number(prefix.getPrefix().getValue());
-  const { family, words } = found;
+  const { family, words: address } = found;
   const hasBroadcast = family === 4 && prefixLength < 31;
   return {
     family,
-    address: words,
+    address,
     prefixLength,
     broadcast: hasBroadcast ? [Number(prefix.getLast().getValue()), 0, 0, 0] : null,
+    ...addressOptions(options, family === 4 && address[0] >>> 24 === 127 ? Scope.host : Scope.universe),
   };
+}
+
+function addressOptions(options: readonly string[], usual: number): Pick<InterfaceAddress, 'scope' | 'prefixRoute'> {
+  let scope = usual;
+  let prefixRoute = true;
+  for (let i = 0; i < options.length; i++) {
+    const option = options[i]!;
+    if (option === 'noprefixroute') prefixRoute = false;
+    else if (option === 'scope') {
+      const value = SCOPES[options[++i] ?? ''];
+      if (value === undefined) throw new Error(`"scope ${options[i] ?? ''}": global, site, link or host is needed`);
+      scope = value;
+    } else throw new Error(`"${option}" is not understood after an address; there are noprefixroute and scope`);
+  }
+  return { scope, prefixRoute };
 }
 
 /** The prefix of `ADDRESS/LENGTH`, of all bits where no length is given; null if it is none. */

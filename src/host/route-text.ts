@@ -100,7 +100,8 @@ export function parsePrefix(
   return { family, words: masked, length, hostBits: masked.some((value, i) => value !== words[i]) };
 }
 
-const SCOPES: Readonly<Record<string, number>> = {
+/** Scopes by the names of iproute2. */
+export const SCOPES: Readonly<Record<string, number>> = {
   global: 0,
   universe: 0,
   site: 200,

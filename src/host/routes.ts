@@ -124,6 +124,22 @@ export function buildTables(
     table.add(makeRoute(draft, devices));
   };
 
+  addImplied(devices, forwards6, add);
+  routes.forEach((text, i) => {
+    try {
+      add(writtenRoute(parseRoute(String(text)), devices, tables));
+    } catch (error) {
+      throw new HostError(['routes', i], (error as Error).message);
+    }
+  });
+  return tables;
+}
+
+function addImplied(
+  devices: readonly Device[],
+  forwards6: (device: Device) => boolean,
+  add: (draft: Draft) => void,
+): void {
   for (const device of devices) {
     for (const address of device.addresses) {
       if (address.family === 4) implied4(device, address, add);
@@ -144,15 +160,21 @@ export function buildTables(
       });
     }
   }
+}
 
-  routes.forEach((text, i) => {
-    try {
-      add(writtenRoute(parseRoute(String(text)), devices, tables));
-    } catch (error) {
-      throw new HostError(['routes', i], (error as Error).message);
-    }
-  });
-  return tables;
+/** A route that nobody writes: addresses make it. */
+export type ImpliedRoute = Readonly<
+  Pick<Draft, 'family' | 'type' | 'destination' | 'prefixLength' | 'metric' | 'table' | 'device' | 'source'>
+>;
+
+/** The routes that the addresses of devices make. */
+export function impliedRoutes(
+  devices: readonly Device[],
+  forwards6: (device: Device) => boolean,
+): readonly ImpliedRoute[] {
+  const drafts: Draft[] = [];
+  addImplied(devices, forwards6, (draft) => drafts.push(draft));
+  return drafts;
 }
 
 /** The routes of an IPv4 address (`fib_add_ifaddr`). */
@@ -165,7 +187,7 @@ function implied4(device: Device, address: InterfaceAddress, add: (draft: Draft)
   const local = { ...common, type: 'local', table: TABLE_LOCAL, scope: Scope.host } as const;
   add({ ...local, destination: address.address, prefixLength: 32 });
   if (primary !== address) return;
-  if (prefixLength < 32) {
+  if (prefixLength < 32 && address.prefixRoute) {
     const destination: AddressWords = [network, 0, 0, 0];
     if (device.kind === 'loopback') add({ ...local, destination, prefixLength });
     else add({ ...common, type: 'unicast', table: TABLE_MAIN, scope: Scope.link, destination, prefixLength });
@@ -203,14 +225,16 @@ function implied6(device: Device, address: InterfaceAddress, forwards: boolean, 
     metric: 0,
     table: TABLE_LOCAL,
   });
-  add({
-    ...common,
-    type: 'unicast',
-    destination: network,
-    prefixLength: address.prefixLength,
-    metric: 256,
-    table: TABLE_MAIN,
-  });
+  if (address.prefixRoute) {
+    add({
+      ...common,
+      type: 'unicast',
+      destination: network,
+      prefixLength: address.prefixLength,
+      metric: 256,
+      table: TABLE_MAIN,
+    });
+  }
   if (forwards && address.prefixLength < 127 && !addressEquals(network, [0, 0, 0, 0]) && device.kind !== 'loopback') {
     add({ ...common, type: 'anycast', destination: network, prefixLength: 128, metric: 0, table: TABLE_LOCAL });
   }

@@ -5,11 +5,6 @@ import type { Device } from './device.ts';
 import { isSecondary } from './devices.ts';
 import { Scope } from './route-text.ts';
 
-/** Scope of an address of the machine: host for 127/8, else global. */
-function scopeOf(address: AddressWords): number {
-  return address[0] >>> 24 === 127 ? Scope.host : Scope.universe;
-}
-
 /**
  * The first primary address of `device` whose prefix holds `destination`, else its first, else the first of another
  * interface; of a scope no narrower than `scope`. Null if there is none.
@@ -22,7 +17,7 @@ export function selectSource4(
 ): AddressWords | null {
   let first: AddressWords | null = null;
   for (const each of device.addresses) {
-    if (each.family !== 4 || scopeOf(each.address) > scope || isSecondary(device, each)) continue;
+    if (each.family !== 4 || each.scope > scope || isSecondary(device, each)) continue;
     if (destination === null || destination[0] === 0 || inPrefix(4, destination, each.address, each.prefixLength)) {
       return each.address;
     }
@@ -31,7 +26,9 @@ export function selectSource4(
   if (first !== null) return first;
   for (const other of devices) {
     for (const each of other.addresses) {
-      if (each.family === 4 && scopeOf(each.address) <= scope && !isSecondary(other, each)) return each.address;
+      // Addresses for one link are not borrowed by another.
+      if (each.family !== 4 || each.scope > scope || each.scope === Scope.link) continue;
+      if (!isSecondary(other, each)) return each.address;
     }
   }
   return null;

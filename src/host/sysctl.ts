@@ -130,6 +130,24 @@ const DEVICE_DEFAULTS: Readonly<Record<Family, Readonly<Record<string, readonly 
   },
 };
 
+/** Settings of the whole machine that a simulation may look at. */
+export const MACHINE_SYSCTLS: readonly string[] = Object.keys(DEFAULTS);
+
+/** Settings of interfaces (`net.ipv4.conf.*`, `net.ipv6.conf.*`) that a simulation looks at. */
+export const INTERFACE_SYSCTLS: Readonly<Record<Family, readonly string[]>> = {
+  4: [
+    'forwarding',
+    'rp_filter',
+    'accept_local',
+    'accept_source_route',
+    'bc_forwarding',
+    'route_localnet',
+    'send_redirects',
+    'src_valid_mark',
+  ],
+  6: ['forwarding', 'force_forwarding', 'accept_source_route'],
+};
+
 /** How the kernel joins an interface's value with that of `all` (include/linux/inetdevice.h); where nothing stands the interface's holds. */
 const COMBINATIONS: Readonly<Record<string, 'or' | 'and' | 'max'>> = {
   accept_local: 'or',

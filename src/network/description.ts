@@ -2,7 +2,10 @@ import type { HostDescription } from '../host/description.ts';
 
 /** A host of a network: what a host.yaml holds, and its rules. Texts that are one line are names of files. */
 export interface NetworkHost extends HostDescription {
-  /** A directory with host.yaml, rules.v4, rules.v6 and ipsets (as `iptsim import` makes it); what is said here goes before it. */
+  /**
+   * A directory with host.yaml, rules.v4, rules.v6 and ipsets (as `iptsim import` makes it), or one that iptsim-collect.sh made on a live
+   * machine; what is said here goes before it.
+   */
   dir?: string | null;
   /** A host.yaml. */
   file?: string | null;

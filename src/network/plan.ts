@@ -30,6 +30,8 @@ export interface NetworkPlan {
   links: LinkPlan[];
   /** Addresses by the names that are no hosts. */
   names: Map<string, readonly string[]>;
+  /** What of hosts that were collected on live machines is not as there. */
+  notes?: readonly string[];
 }
 
 /** Interface of every virtual machine. */
@@ -48,10 +50,12 @@ export function tapOf(name: string, tap: string | null | undefined): string {
 export function planNetwork(network: NetworkDescription, readFile: ReadFile): NetworkPlan {
   const plans = new Map<string, HostPlan>();
   const links: LinkPlan[] = [];
+  const notes: string[] = [];
   for (const [name, host] of Object.entries(network.hosts ?? {})) {
     const path = ['hosts', name];
     if (name === INTERNET) throw new NetworkError(path, `"${INTERNET}" is described under its own key`);
-    const { description, texts } = readHostFiles(host ?? {}, path, readFile);
+    const { description, texts, notes: own } = readHostFiles(host ?? {}, path, readFile);
+    notes.push(...own);
     const sysctl = host?.router === true ? { ...FORWARDING, ...description.sysctl } : description.sysctl;
     // A copy of the interfaces: taps are added to it.
     const interfaces = { ...description.interfaces };
@@ -100,7 +104,7 @@ export function planNetwork(network: NetworkDescription, readFile: ReadFile): Ne
   }
   checkLinks(links, plans);
   const hosts = [...plans.values()].map((plan, index) => withMacs(plan, index));
-  return { hosts, links, names };
+  return { hosts, links, names, notes };
 }
 
 const FORWARDING = { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 };

@@ -3,6 +3,7 @@ import { type Conversation, playConversation, type Question, repeatQuestion } fr
 import { type ExpectedConversation, NetworkError } from '../../network/description.ts';
 import { checkExpectation, judgeConversations } from '../../network/expectations.ts';
 import type { Network } from '../../network/network.ts';
+import type { NetworkPlan } from '../../network/plan.ts';
 import { conversationObject } from '../../network/report-json.ts';
 import { conversationText, resultText } from '../../network/report-text.ts';
 import { type NetworkFile, NetworkFileError } from '../../network/yaml.ts';
@@ -93,7 +94,7 @@ export const net: CliCommand = async (_name, args, io) => {
 
 function trace(name: string, flags: TraceFlags, io: Io): void {
   const file = readNetworkFile(name);
-  const network = startNetwork(file, planWithGroups(file, name), io, flags.seed);
+  const network = startNetwork(file, planned(file, name, io), io, flags.seed);
   const close = flags.writePcap === undefined ? () => {} : captureLinks(network, flags.writePcap);
   const family = flags.ipv6 ? 6 : null;
   const conversation = ask(
@@ -110,6 +111,13 @@ function trace(name: string, flags: TraceFlags, io: Io): void {
       conversationText(conversation, network, { palette: colours, verbose: flags.verbose ?? false, width: WIDTH }),
     );
   }
+}
+
+/** The plan of a file; what of live machines in it is not as there is told once. */
+function planned(file: NetworkFile, name: string, io: Io): NetworkPlan {
+  const plan = planWithGroups(file, name);
+  for (const note of plan.notes ?? []) io.err(`iptsim net: ${note}\n`);
+  return plan;
 }
 
 /** Words on the command line that name nothing in the network. */
@@ -135,7 +143,7 @@ function ask(
 /** Every conversation meets the network as it is switched on: they do not depend on each other. */
 function check(name: string, seed: number, io: Io): number {
   const file = readNetworkFile(name);
-  const plan = planWithGroups(file, name);
+  const plan = planned(file, name, io);
   const expected = file.description.conversations ?? [];
   if (expected.length === 0) throw new NetworkFileError(`${name}: no conversations to check`);
   let failed = 0;
