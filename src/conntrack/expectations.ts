@@ -29,7 +29,7 @@ export interface Expectation {
   flags: number;
   /** Microseconds. */
   expiry: number;
-  /** How NAT is to translate it: as `nf_nat_follow_master` does, as the PPTP helper does; null: not at all. */
+  /** How NAT is to translate it: as `nf_nat_follow_master` does, as the PPTP or the SIP helper does; null: not at all. */
   translate: 'follow-master' | 'pptp' | 'sip' | null;
   /** Direction of the master that the expected connection runs against (`exp->dir`). */
   direction: 0 | 1;

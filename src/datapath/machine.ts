@@ -87,6 +87,7 @@ export function createMachine(options: MachineOptions): Machine {
   const programs: [LoadedRuleset, TableProgram[]][] = [];
   const functionsFor = (family: Family, ruleset: LoadedRuleset): HookFunctions => {
     const needs = needsOf(ruleset);
+    if (needs.accounting) conntrack.accounting = true;
     const tables = compileRuleset(family, ruleset, needs);
     programs.push([ruleset, [...tables.values()].map((table) => table.program)]);
     return hookFunctions({

@@ -32,19 +32,22 @@ export interface Needs {
   conntrack: boolean;
   defragmentation: boolean;
   synproxy: boolean;
+  /** Packets and bytes of connections are counted, whatever nf_conntrack_acct says (xt_connbytes switches it on). */
+  accounting: boolean;
   /** A rule may set the trace flag. */
   trace: boolean;
 }
 
 /** Conntrack and defragmentation stay off in a family until one of its rules needs them. */
 export function needsOf(ruleset: LoadedRuleset): Needs {
-  const needs: Needs = { conntrack: false, defragmentation: false, synproxy: false, trace: false };
+  const needs: Needs = { conntrack: false, defragmentation: false, synproxy: false, accounting: false, trace: false };
   for (const table of ruleset.tables) {
     for (const chain of table.chains) {
       for (const { spec } of chain.rules) {
         for (const { name } of spec.matches) {
           if (TRACKING_MATCHES.has(name)) needs.conntrack = true;
           if (DEFRAGMENTING_MATCHES.has(name)) needs.defragmentation = true;
+          if (name === 'connbytes') needs.accounting = true;
         }
         const { target } = spec;
         if (target.kind !== 'extension') continue;

@@ -1,4 +1,6 @@
 import type { Device } from '../host/device.ts';
+import { writeUint16 } from '../packet/bytes.ts';
+import { partialChecksum } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
 import { type Observer, picture } from '../trace/steps.ts';
 import type { LogRecord, NflogRecord } from './environment.ts';
@@ -213,9 +215,18 @@ export class Recorder {
         out: at.outDevice?.name ?? null,
         physin: packet.physicalIn?.name ?? null,
         physout: packet.physicalOut?.name ?? null,
-        bytes: packet.bytes.slice(0, length),
+        bytes: inMemory(packet).slice(0, length),
       });
     }
     this.observer?.({ kind: 'nflog', group: record.group, prefix: record.prefix });
   }
+}
+
+/** The bytes as they lie in the kernel's memory: a checksum that is left to the device is not there yet. */
+function inMemory(packet: Packet): Uint8Array {
+  const field = packet.transport + 16;
+  if (!packet.checksumPending || field + 2 > packet.bytes.length) return packet.bytes;
+  const bytes = packet.bytes.slice();
+  writeUint16(bytes, field, partialChecksum(packet));
+  return bytes;
 }

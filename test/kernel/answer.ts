@@ -1,3 +1,4 @@
+import { applicationAnswer } from './application-answer.ts';
 import { addressBytes, icmp, ip, tcp, transportSum, udp, view, words16 } from './frames.ts';
 import type { Answer } from './scenario.ts';
 
@@ -44,6 +45,9 @@ export function answerTo(hex: string, answer: Answer): string | null {
     return ip({ ...fields, protocol }, message).toString('hex');
   }
   if (seen.offset > 0 || seen.segment.length < 8) return null;
+  const special = applicationAnswer(seen, words);
+  if (special !== undefined)
+    return special === null ? null : ip({ ...fields, ...special }, special.segment).toString('hex');
   const [sport, dport] = [seen.segment.readUInt16BE(0), seen.segment.readUInt16BE(2)];
   if (seen.protocol === 6 && seen.segment.length >= 20 && words[0] !== 'reply') {
     const flags = seen.segment[13];

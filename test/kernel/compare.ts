@@ -47,12 +47,27 @@ function acceptedText({ source, destination, segment, ttl, tos }: View): string 
   return `SYN+ACK ${source} ${destination} ${ports} ack ${segment.readUInt32BE(8)} flags ${segment[13]} ttl ${ttl} tos ${tos} options ${options.toString('hex')}`;
 }
 
+/** Whether it is an ICMP error about such a SYN+ACK. */
+function quotesOpening({ protocol, segment }: View): boolean {
+  if ((protocol !== 1 || !ICMP_ERRORS_V4.has(segment[0])) && (protocol !== 58 || segment[0] > 127)) return false;
+  const quoted = view(segment.subarray(8));
+  return quoted !== null && quoted.protocol === 6 && (quoted.segment[13] & 0x17) === 0x12;
+}
+
+/** A line of NFLOG without what the kernel draws at random. */
+function nflogLine(sent: Buffer, line: string): string {
+  const words = line.split(' ');
+  words[5] = normal(sent, { dev: 'nflog', hex: words[5] });
+  return words.join(' ');
+}
+
 /** Bytes to compare: what the kernel draws at random becomes 0. */
 function normal(sent: Buffer, out: { dev: string; hex: string }): string {
   const bytes = Buffer.from(out.hex, 'hex');
   const seen = view(bytes);
   if (seen === null) return out.hex;
   if (opensHere(sent, seen)) return acceptedText(seen);
+  if (quotesOpening(seen)) bytes.fill(0, seen.transport + 2);
   if (seen.version === 4) {
     if ((onesSum(bytes.subarray(0, seen.transport)) & 0xffff) === 0xffff) bytes.writeUInt16BE(0, 10);
     if (madeByRouter(sent, bytes)) bytes.writeUInt16BE(0, 4);
@@ -214,11 +229,11 @@ export function compare(sent: SentPacket[], kernel: Outcome, simulated: Outcome)
     found.push(
       ...lack(expectationLines(kernel.expectations), expectationLines(simulated.expectations ?? ''), 'expectation'),
     );
-  found.push(
-    ...lackByPacket(kernel.nflog, simulated.nflog, 'nflog'),
-    ...lackByPacket(kernel.log, simulated.log, 'log'),
-  );
   found.push(...lack(setLines(kernel.ipset), setLines(simulated.ipset), 'ipset'));
+  const shown = (lines: string[][] | undefined): string[][] | undefined =>
+    lines?.map((each, n) => each.map((line) => nflogLine(Buffer.from(sent[n]?.hex ?? '', 'hex'), line)));
+  found.push(...lackByPacket(shown(kernel.nflog), shown(simulated.nflog), 'nflog'));
+  found.push(...lackByPacket(kernel.log, simulated.log, 'log'));
   return found;
 }
 

@@ -39,7 +39,10 @@ export interface PlannedPacket {
 
 export interface Answer {
   to: number;
-  /** TCP flags of the answer (`SA`, `A`, `FA`, `R`), `reply` for UDP and ICMP echo, `error TYPE CODE` for an ICMP error. */
+  /**
+   * TCP flags of the answer (`SA`, `A`, `FA`, `R`), `reply` for UDP and ICMP echo, `error TYPE CODE` for an ICMP error, or what
+   * `applicationAnswer` knows.
+   */
   kind: string;
   payload?: string;
   /** To what left by this device; absent: to the first packet that left. */

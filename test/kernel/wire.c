@@ -8,6 +8,7 @@
  *   local HEX           an IPv4/IPv6 packet that the router itself sends (raw socket)
  *   wait MICROSECONDS   nothing is sent
  *   listen PROTO PORT   opens a transparent socket (`tcp`, `udp`) of each family in the router, on the wildcard address
+ *   pin                 from now on all happens on the first CPU
  * Answers:
  *   out DEVICE HEX      a frame that left the router towards PEER_DEVICE
  *   in HEX              a packet delivered to the router's own stack (TCP, UDP, ICMP, ICMPv6)
@@ -371,6 +372,11 @@ int main(int argc, char **argv) {
     } else if (strcmp(word, "listen") == 0) {
       int port = 0;
       if (sscanf(line + at, "%31s %d", name, &port) == 2) listen_on(name, port);
+    } else if (strcmp(word, "pin") == 0) {
+      cpu_set_t first;
+      CPU_ZERO(&first);
+      CPU_SET(0, &first);
+      if (sched_setaffinity(0, sizeof first, &first) < 0) die("pin");
     } else if (strcmp(word, "wait") == 0) {
       usleep((useconds_t)atol(line + at));
     }

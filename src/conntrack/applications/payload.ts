@@ -22,9 +22,15 @@ export function latin1(bytes: Uint8Array, start: number, end = bytes.length): st
 
 /**
  * Puts `text` in place of `length` bytes of the packet from `start` on, mends lengths and checksums, and notes for TCP by how much
- * later sequence numbers shift (nf_nat_mangle_tcp_packet, nf_nat_mangle_udp_packet). False if the packet would be too large.
+ * later sequence numbers shift (nf_nat_mangle_tcp_packet, nf_nat_mangle_udp_packet), unless the caller does. False if the packet would be too large.
  */
-export function replacePayload(sighting: Sighting, start: number, length: number, text: string): boolean {
+export function replacePayload(
+  sighting: Sighting,
+  start: number,
+  length: number,
+  text: string,
+  noteShift = true,
+): boolean {
   const { packet, entry, direction, conntrack } = sighting;
   const { transport } = packet;
   const grown = text.length - length;
@@ -42,7 +48,7 @@ export function replacePayload(sighting: Sighting, start: number, length: number
   writeUint16(bytes, field, 0);
   const sum = transportChecksum(bytes, transport, bytes.length, packet.src, packet.dst, packet.protocol);
   writeUint16(bytes, field, sum === 0 && packet.protocol === Protocol.udp ? 0xffff : sum);
-  if (packet.protocol === Protocol.tcp) {
+  if (packet.protocol === Protocol.tcp && noteShift) {
     addShift(entry, conntrack.sidelines, direction, readUint32(bytes, transport + 4), grown);
   }
   return true;

@@ -4,10 +4,11 @@ import type { Application } from './application.ts';
 import { ftp } from './ftp.ts';
 import { irc } from './irc.ts';
 import { pptp } from './pptp.ts';
+import { sip } from './sip.ts';
 import { tftp } from './tftp.ts';
 
 const APPLICATIONS: ReadonlyMap<string, Application> = new Map(
-  [amanda, ftp, irc, pptp, tftp].map((application): [string, Application] => [application.name, application]),
+  [amanda, ftp, irc, pptp, sip, tftp].map((application): [string, Application] => [application.name, application]),
 );
 
 const DEFAULT_POLICY: ExpectationPolicy = { name: '', max: 0, timeout: 300 };

@@ -52,6 +52,9 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
     case Protocol.raw:
       recorder.delivered(packet);
       break;
+    case Protocol.noNextHeader:
+      recorder.reached(packet);
+      break;
     default:
       recorder.reached(packet);
       sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, nextHeaderAt);

@@ -1,59 +1,18 @@
 import type { Random } from '../random.ts';
-import { type Family, PORTS } from './packets.ts';
+import { PORTS } from './packets.ts';
+import { PROTOCOL_MATCHES } from './protocol-matches.ts';
+import { type Maker, not, only, range, type Site, v4, v6 } from './site.ts';
 
-/** What a rule's context allows. */
-export interface Site {
-  family: Family;
-  table: string;
-  /** Base chain from which the rule is reached. */
-  hook: string;
-  bridged: boolean;
-  /** Protocol given with -p, '' for none. */
-  protocol: string;
+/** addrtype asked for one interface. */
+function limited(random: Random, { hook }: Site): string {
+  if (!random.chance(0.2)) return '';
+  if (hook === 'PREROUTING' || hook === 'INPUT') return ' --limit-iface-in';
+  return hook === 'OUTPUT' || hook === 'POSTROUTING' ? ' --limit-iface-out' : '';
 }
-
-type Maker = (random: Random, site: Site) => string | null;
-
-const not = (random: Random): string => (random.chance(0.25) ? '! ' : '');
-const range = (random: Random, low: number, high: number): string => {
-  const a = random.int(low, high);
-  return random.chance(0.5) ? String(a) : `${a}:${random.int(a, high)}`;
-};
-const port = (random: Random): string =>
-  random.chance(0.7) ? String(random.pick(PORTS)) : random.pick(['0:1023', '1024:65535', '80:', ':100', '50:90']);
-const only =
-  (protocols: string[], make: Maker): Maker =>
-  (random, site) =>
-    protocols.includes(site.protocol) ? make(random, site) : null;
-const v4 =
-  (make: Maker): Maker =>
-  (random, site) =>
-    site.family === 4 ? make(random, site) : null;
-const v6 =
-  (make: Maker): Maker =>
-  (random, site) =>
-    site.family === 6 ? make(random, site) : null;
 
 /** One random use of each match extension whose result is the same in every run of the kernel. */
 export const MATCHES: Record<string, Maker> = {
-  tcp: only(['tcp'], (r) =>
-    r.pick([
-      () => `-m tcp ${not(r)}--dport ${port(r)}`,
-      () => `-m tcp ${not(r)}--sport ${port(r)}`,
-      () => `-m tcp ${not(r)}--syn`,
-      () =>
-        `-m tcp ${not(r)}--tcp-flags ${r.pick(['SYN,ACK', 'ALL', 'FIN,SYN,RST,ACK', 'RST', 'PSH,ACK'])} ${r.pick(['SYN', 'ACK', 'NONE', 'SYN,ACK', 'RST'])}`,
-      () => `-m tcp ${not(r)}--tcp-option ${r.pick([2, 3, 4, 8, 5])}`,
-    ])(),
-  ),
-  udp: only(['udp'], (r) => `-m udp ${not(r)}--${r.pick(['dport', 'sport'])} ${port(r)}`),
-  icmp: v4(only(['icmp'], (r) => `-m icmp ${not(r)}--icmp-type ${r.pick(['8', '0', '3', '3/1', '11', '13', 'any'])}`)),
-  icmp6: v6(only(['ipv6-icmp'], (r) => `-m icmp6 ${not(r)}--icmpv6-type ${r.pick(['128', '129', '1', '1/4', '3'])}`)),
-  multiport: only(
-    ['tcp', 'udp', 'udplite', 'sctp'],
-    (r) =>
-      `-m multiport ${not(r)}--${r.pick(['dports', 'sports', 'ports'])} ${r.pick(['22,80,443', '1:1023', '53,5353,8000:9000', '1024:65535'])}`,
-  ),
+  ...PROTOCOL_MATCHES,
   conntrack: (r, site) =>
     r.pick([
       () =>
@@ -75,6 +34,7 @@ export const MATCHES: Record<string, Maker> = {
   state: (r) => `-m state ${not(r)}--state ${r.pick(['NEW', 'ESTABLISHED', 'RELATED', 'INVALID'])}`,
   mark: (r) => `-m mark ${not(r)}--mark ${r.pick(['0x0', '0x1', '0x1/0x1', '0x2/0xf', '0x10/0xf0'])}`,
   connmark: (r) => `-m connmark ${not(r)}--mark ${r.pick(['0x0', '0x1', '0x5/0xf'])}`,
+  connlabel: (r) => `-m connlabel ${not(r)}--label ${r.int(0, 3)}${r.chance(0.5) ? ' --set' : ''}`,
   comment: () => '-m comment --comment "a comment"',
   iprange: (r, site) =>
     site.family === 4
@@ -82,7 +42,9 @@ export const MATCHES: Record<string, Maker> = {
       : `-m iprange ${not(r)}--src-range 2001:db8:1::1-2001:db8:1::10`,
   limit: (r) => `-m limit --limit ${r.pick(['1/hour', '5/day', '2/hour'])} --limit-burst ${r.int(1, 6)}`,
   hashlimit: (r) =>
-    `-m hashlimit --hashlimit-${r.pick(['upto', 'above'])} ${r.pick(['1/hour', '3/hour'])} --hashlimit-burst ${r.int(2, 5)} --hashlimit-mode ${r.pick(['srcip', 'dstip', 'srcip,dstport', 'srcip,dstip'])} --hashlimit-name h${r.int(0, 1e6)}${r.chance(0.3) ? ' --hashlimit-srcmask 24' : ''}`,
+    r.chance(0.2)
+      ? `-m hashlimit --hashlimit-${r.pick(['upto', 'above'])} 1kb/s --hashlimit-burst ${r.pick(['1kb', '2kb'])} --hashlimit-mode ${r.pick(['srcip', 'dstip'])} --hashlimit-name h${r.int(0, 1e6)}`
+      : `-m hashlimit --hashlimit-${r.pick(['upto', 'above'])} ${r.pick(['1/hour', '3/hour'])} --hashlimit-burst ${r.int(2, 5)} --hashlimit-mode ${r.pick(['srcip', 'dstip', 'srcip,dstport', 'srcip,dstip'])} --hashlimit-name h${r.int(0, 1e6)}${r.chance(0.3) ? ' --hashlimit-srcmask 24' : ''}`,
   connlimit: (r) =>
     `-m connlimit --connlimit-${r.pick(['above', 'upto'])} ${r.int(0, 3)} ${r.pick(['', '--connlimit-daddr', '--connlimit-mask 24'])}`.trim(),
   mac: (r, site) =>
@@ -90,7 +52,7 @@ export const MATCHES: Record<string, Maker> = {
       ? `-m mac ${not(r)}--mac-source ${r.pick(['02:00:00:00:ff:11', '02:00:00:00:ff:12', 'fa:16:3e:00:00:11'])}`
       : null,
   addrtype: (r, site) =>
-    `-m addrtype ${not(r)}--${r.pick(['src', 'dst'])}-type ${r.pick(site.family === 4 ? ['LOCAL', 'UNICAST', 'BROADCAST', 'MULTICAST', 'LOCAL,BROADCAST'] : ['LOCAL', 'UNICAST', 'MULTICAST'])}`,
+    `-m addrtype ${not(r)}--${r.pick(['src', 'dst'])}-type ${r.pick(site.family === 4 ? ['LOCAL', 'UNICAST', 'BROADCAST', 'MULTICAST', 'LOCAL,BROADCAST'] : ['LOCAL', 'UNICAST', 'MULTICAST'])}${limited(r, site)}`,
   physdev: (r, site) =>
     !site.bridged
       ? null
@@ -99,8 +61,12 @@ export const MATCHES: Record<string, Maker> = {
         : site.hook === 'PREROUTING' || site.hook === 'INPUT'
           ? `-m physdev ${not(r)}--physdev-in ${r.pick(['tap1', 'tap+', 'qvb1'])}`
           : null,
-  statistic: (r) => `-m statistic --mode nth ${not(r)}--every ${r.int(1, 4)} --packet 0`,
-  length: (r) => `-m length ${not(r)}--length ${range(r, 20, 200)}`,
+  statistic: (r) =>
+    r.chance(0.8)
+      ? `-m statistic --mode nth ${not(r)}--every ${r.int(1, 4)} --packet 0`
+      : `-m statistic --mode random ${not(r)}--probability ${r.pick(['0', '1'])}`,
+  length: (r, { aim }) =>
+    `-m length ${not(r)}--length ${range(r, 20, 200, aim === null ? undefined : aim.transport + aim.segment.length)}`,
   ttl: v4((r) => `-m ttl ${r.pick([`${not(r)}--ttl-eq 64`, '--ttl-gt 63', '--ttl-lt 64', '--ttl-eq 63'])}`),
   hl: v6((r) => `-m hl ${r.pick([`${not(r)}--hl-eq 64`, '--hl-gt 63', '--hl-lt 64'])}`),
   tos: (r) => `-m tos ${not(r)}--tos ${r.pick(['0x10', '0x08/0x0f', '0x00', 'Minimize-Delay'])}`,
@@ -115,17 +81,26 @@ export const MATCHES: Record<string, Maker> = {
     `-m connbytes ${not(r)}--connbytes ${r.pick(['1:3', '2:', '0:100', '100:200'])} --connbytes-dir ${r.pick(['original', 'reply', 'both'])} --connbytes-mode ${r.pick(['packets', 'bytes', 'avgpkt'])}`,
   tcpmss: only(['tcp'], (r) => `-m tcpmss ${not(r)}--mss ${r.pick(['1460', '1000:1460', '500:900'])}`),
   string: (r) =>
-    `-m string --algo ${r.pick(['bm', 'kmp'])} ${not(r)}--string ${r.pick(['GET', 'ping', 'question', 'nothing'])}${r.chance(0.3) ? ' --from 20 --to 60' : ''}${r.chance(0.2) ? ' --icase' : ''}`,
+    r.chance(0.2)
+      ? `-m string --algo ${r.pick(['bm', 'kmp'])} ${not(r)}--hex-string "${r.pick(['|47 45|T', 'p|69|ng'])}"`
+      : `-m string --algo ${r.pick(['bm', 'kmp'])} ${not(r)}--string ${r.pick(['GET', 'ping', 'question', 'nothing'])}${r.chance(0.3) ? ' --from 20 --to 60' : ''}${r.chance(0.2) ? ' --icase' : ''}`,
   u32: v4(
     (r) =>
       `-m u32 ${not(r)}--u32 ${r.pick(['"6&0xFF=1"', '"6&0xFF=6,17"', '"0>>22&0x3C@0>>16=1024:65535"', '"4&0x3FFF=0"'])}`,
   ),
-  recent: (r) => {
-    const name = `--name r${r.int(0, 2)} ${r.pick(['--rsource', '--rdest'])}`;
+  recent: (r, { family }) => {
+    // A list has the mask of the rule that made it.
+    const list = r.int(0, 2);
+    const mask = list === 2 ? ` --mask ${family === 4 ? '255.255.255.0' : 'ffff:ffff:ffff:ffff::'}` : '';
+    const name = `--name r${list} ${r.pick(['--rsource', '--rdest'])}${mask}`;
     return r.pick([
       `-m recent --set ${name}`,
+      `-m recent --set ${name}`,
       `-m recent ${not(r)}--rcheck ${name}`,
+      `-m recent ${not(r)}--rcheck --seconds 60 --reap ${name}`,
+      `-m recent ${not(r)}--rcheck --rttl ${name}`,
       `-m recent ${not(r)}--update --hitcount ${r.int(1, 3)} ${name}`,
+      `-m recent ${not(r)}--update --seconds 100 --hitcount ${r.int(1, 3)} ${name}`,
       `-m recent --remove ${name}`,
     ]);
   },
@@ -134,19 +109,28 @@ export const MATCHES: Record<string, Maker> = {
     site.hook === 'PREROUTING' && (site.table === 'raw' || site.table === 'mangle')
       ? `-m rpfilter ${r.pick(['', '--loose', '--invert', '--accept-local', '--validmark'])}`.trim()
       : null,
-  helper: (r) => `-m helper ${not(r)}--helper ftp`,
+  helper: (r) => `-m helper ${not(r)}--helper ${r.pick(['ftp', 'tftp', 'sip', 'irc', '""'])}`,
   socket: (r, site) =>
     ['PREROUTING', 'INPUT'].includes(site.hook)
-      ? `-m socket ${r.pick(['', '--nowildcard', '--transparent'])}`.trim()
+      ? `-m socket ${r.pick(['', '--nowildcard', '--nowildcard', '--transparent', '--nowildcard --transparent'])}`.trim()
       : null,
-  esp: only(['esp'], (r) => `-m esp ${not(r)}--espspi ${range(r, 0, 0x7fffffff)}`),
-  sctp: only(['sctp'], (r) => `-m sctp ${not(r)}--dport ${port(r)}`),
-  frag: v6((r) => `-m frag ${r.pick(['--fragfirst', '--fragmore', '--fraglast', `${not(r)}--fragid 0:4294967295`])}`),
-  ipv6header: v6(
-    (r) =>
-      `-m ipv6header ${not(r)}--header ${r.pick(['dst', 'frag', 'prot', 'dst,prot'])}${r.chance(0.5) ? ' --soft' : ''}`,
-  ),
-  dst: v6((r) => `-m dst ${r.pick(['--dst-opts 4', '--dst-len 8', '! --dst-len 8'])}`),
+  cpu: (r) => `-m cpu ${not(r)}--cpu 0`,
+  devgroup: (r, site) => {
+    const group = r.pick(['0x0', '0x3', '0x1/0x1']);
+    if (['PREROUTING', 'INPUT'].includes(site.hook)) return `-m devgroup ${not(r)}--src-group ${group}`;
+    if (['OUTPUT', 'POSTROUTING'].includes(site.hook)) return `-m devgroup ${not(r)}--dst-group ${group}`;
+    return `-m devgroup ${not(r)}--${r.pick(['src', 'dst'])}-group ${group}`;
+  },
+  policy: (r, site) =>
+    site.hook === 'FORWARD' || site.hook === 'PREROUTING' || site.hook === 'INPUT'
+      ? `-m policy --dir in --pol ${r.pick(['none', 'ipsec'])}`
+      : `-m policy --dir out --pol ${r.pick(['none', 'ipsec'])}`,
+  realm: v4((r) => `-m realm ${not(r)}--realm ${r.pick(['0x5', '0x0', '0x4/0xc'])}`),
+  cgroup: (r, site) =>
+    site.hook === 'OUTPUT' || site.hook === 'POSTROUTING' ? `-m cgroup ${not(r)}--cgroup ${r.pick(['0', '5'])}` : null,
+  eui64: v6((_, site) => (['PREROUTING', 'INPUT', 'FORWARD'].includes(site.hook) && !site.bridged ? '-m eui64' : null)),
+  rateest: (r) =>
+    `-m rateest --rateest re --rateest-${r.pick(['lt', 'gt'])} --rateest-pps ${r.pick(['1000000', '2000000'])}`,
   cluster: (r) =>
     `-m cluster --cluster-total-nodes 2 --cluster-local-node ${r.int(1, 2)} --cluster-hash-seed 0x${r.int(1, 0xffff).toString(16)}`,
   bpf: v4(
@@ -159,4 +143,16 @@ export const MATCHES: Record<string, Maker> = {
       : null,
   time: (r) =>
     `-m time ${r.pick(['--datestart 2020-01-01', '--datestop 2020-01-01', '--timestart 00:00 --timestop 23:59', '--weekdays Mon,Tue,Wed,Thu,Fri,Sat,Sun'])}`,
+  'spaced-limit': (r) => `-m limit --limit ${r.pick(['1/sec', '2/sec', '30/min'])} --limit-burst ${r.int(1, 4)}`,
+  'spaced-hashlimit': (r) =>
+    `-m hashlimit --hashlimit-${r.pick(['upto', 'above'])} ${r.pick(['1/sec', '2/sec'])} --hashlimit-burst ${r.int(1, 3)} --hashlimit-mode ${r.pick(['srcip', 'dstip'])} --hashlimit-name s${r.int(0, 1e6)}`,
+  'spaced-recent': (r) => {
+    const name = `--name t${r.int(0, 1)} --rsource`;
+    return r.pick([
+      `-m recent --set ${name}`,
+      `-m recent ${not(r)}--rcheck --seconds 1 ${name}`,
+      `-m recent ${not(r)}--rcheck --seconds 1 --reap ${name}`,
+      `-m recent ${not(r)}--update --seconds 2 --hitcount 2 ${name}`,
+    ]);
+  },
 };

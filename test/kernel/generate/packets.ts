@@ -24,18 +24,19 @@ export function ends(random: Random, family: Family, bridged: boolean): { from: 
     const from = random.pick(BRIDGE_MACHINES);
     const others = BRIDGE_MACHINES.filter((machine) => machine !== from);
     const kind = random.next();
+    const own = (machine: (typeof BRIDGE_MACHINES)[number]): string => (family === 4 ? machine.v4 : machine.v6);
     if (kind < 0.15)
       return {
-        from: { dev: from.port, address: from.v4, sourceMac: from.mac, destinationMac: '02:00:00:00:00:0b' },
-        to: '172.16.0.1',
+        from: { dev: from.port, address: own(from), sourceMac: from.mac, destinationMac: '02:00:00:00:00:0b' },
+        to: family === 4 ? '172.16.0.1' : 'fd00:0:0:0:0:0:0:1',
       };
-    if (kind < 0.25)
+    if (kind < 0.25 && family === 4)
       return {
-        from: { dev: from.port, address: from.v4, sourceMac: from.mac, destinationMac: 'ff:ff:ff:ff:ff:ff' },
+        from: { dev: from.port, address: own(from), sourceMac: from.mac, destinationMac: 'ff:ff:ff:ff:ff:ff' },
         to: '172.16.0.255',
       };
     const to = random.pick(others);
-    return { from: { dev: from.port, address: from.v4, sourceMac: from.mac, destinationMac: to.mac }, to: to.v4 };
+    return { from: { dev: from.port, address: own(from), sourceMac: from.mac, destinationMac: to.mac }, to: own(to) };
   }
   const devs = ['eth0', 'eth1', 'eth2'] as const;
   const dev = random.pick(devs);
@@ -120,6 +121,14 @@ export function conversation(random: Random, family: Family, bridged: boolean, a
     if (depth > 3) list.push(answer('PA', at + list.length - 1, 'hello'));
     if (depth > 4) list.push(make({ flags: 'FA', sequence: 1019, acknowledgement: 5006 }));
     if (depth > 5) list.push(answer('FA', at + list.length - 1));
+    // An error about the last packet, whichever way it went.
+    if (random.chance(0.1))
+      list.push(
+        answer(
+          family === 4 ? random.pick(['error 3 1', 'error 3 4', 'error 11 0']) : 'error 1 3',
+          at + list.length - 1,
+        ),
+      );
     if (random.chance(0.2))
       list.push(
         make({
@@ -161,6 +170,7 @@ export function conversation(random: Random, family: Family, bridged: boolean, a
           'answer',
         ),
       );
+    if (depth > 0 && random.chance(0.15)) list.push(answer(family === 4 ? 'error 3 3' : 'error 1 4', at + 1));
     if (depth > 1)
       list.push(
         packet(random, family, from, to, 17, udp(sourcePort, destinationPort, Buffer.from('again'), from.address, to)),
@@ -186,6 +196,41 @@ export function conversation(random: Random, family: Family, bridged: boolean, a
     return list;
   }
   return [packet(random, family, from, to, random.pick([47, 50, 99, 132, 136]), random.bytes(random.int(8, 40)))];
+}
+
+/** Packets that open connections to sockets of the router, or to elsewhere where a rule may hand them to one. */
+export function toListeners(random: Random, family: Family, sockets: readonly string[]): PlannedPacket[] {
+  const { from, to } = ends(random, family, false);
+  const [protocol = '', number] = random.pick(sockets).split('/');
+  const port = random.chance(0.8) ? Number(number) : random.pick(PORTS);
+  const sourcePort = random.int(1024, 65000);
+  if (protocol === 'udp') {
+    const segment = udp(sourcePort, port, Buffer.from('to a socket'), from.address, to);
+    return [packet(random, family, from, to, 17, segment)];
+  }
+  const segment = tcp(
+    {
+      sourcePort,
+      destinationPort: port,
+      flags: random.chance(0.85) ? 'S' : random.pick(['A', 'R', 'SA', 'FA', 'SEC']),
+      options: tcpOptions(random),
+    },
+    from.address,
+    to,
+  );
+  return [packet(random, family, from, to, 6, segment)];
+}
+
+/** Several flows of one machine to one other: what limits count. */
+export function burst(random: Random, family: Family): PlannedPacket[] {
+  const { from, to } = ends(random, family, false);
+  const port = random.int(2000, 60000);
+  const destinationPort = random.pick(PORTS);
+  return Array.from({ length: random.int(2, 6) }, (_, i) =>
+    random.chance(0.6)
+      ? packet(random, family, from, to, 6, tcp({ sourcePort: port + i, destinationPort }, from.address, to))
+      : packet(random, family, from, to, 17, udp(port + i, destinationPort, Buffer.from('burst'), from.address, to)),
+  );
 }
 
 /** One packet with something odd about it. */

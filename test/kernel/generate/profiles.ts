@@ -1,29 +1,71 @@
+import { view } from '../frames.ts';
 import { Random } from '../random.ts';
-import type { Scenario } from '../scenario.ts';
-import { bridgeHost, router } from './hosts.ts';
-import { MATCHES, type Site } from './matches.ts';
-import { conversation, type Family, oddity } from './packets.ts';
-import { generateSets, setMatch, setTarget } from './sets.ts';
+import type { PlannedPacket, Scenario } from '../scenario.ts';
+import { application, helperRules } from './applications.ts';
+import { bridgeHost, LISTENING, type RouterKind, router } from './hosts.ts';
+import { MATCHES } from './matches.ts';
+import { burst, conversation, ends, type Family, oddity, toListeners } from './packets.ts';
+import { extended, fragments, otherProtocol } from './protocols.ts';
+import { type RulePlan, ruleset } from './rules.ts';
+import { generateSets } from './sets.ts';
 import { TARGETS } from './targets.ts';
+
+/** Makes the packets of one occurrence; `at` is the index that the first of them will have. */
+type PacketMaker = (random: Random, family: Family, at: number, bridged: boolean) => PlannedPacket[];
 
 interface Profile {
   families: Family[];
   tables: string[];
   matches: string[];
   targets: string[];
-  /** Probability that a rule has a target that decides. */
   bridged?: boolean;
-  oddities?: number;
+  /** Kinds of packets by probability; what is left are conversations. */
+  packets?: [number, PacketMaker][];
   /** The scenario has sets, for the match `set` and the target `SET`. */
   sets?: boolean;
+  router?: RouterKind;
+  /** Probability that a rule only counts. */
+  counting?: number;
+  fixed?: (family: Family, random: Random) => Record<string, string[]>;
+  /** Packets are spaced in time: microseconds to choose from. */
+  gaps?: number[];
+  /** Bounds of the number of packets. */
+  size?: [number, number];
 }
 
 const COMMON = ['tcp', 'udp', 'icmp', 'icmp6', 'multiport', 'mark', 'iprange', 'addrtype', 'length', 'mac'];
 const VERDICTS = ['ACCEPT', 'DROP', 'RETURN'];
-const MATCH_MAKERS = { ...MATCHES, set: setMatch };
-const TARGET_MAKERS = { ...TARGETS, SET: setTarget };
-const EVERY_MATCH = Object.keys(MATCHES);
-const EVERY_TARGET = Object.keys(TARGETS);
+/** Those that need more than the rule itself: a rule before them, or packets spaced in time. */
+const PREPARED = ['rateest', 'spaced-limit', 'spaced-hashlimit', 'spaced-recent'];
+const EVERY_MATCH = Object.keys(MATCHES).filter((name) => !PREPARED.includes(name));
+/** The answers of SYNPROXY carry a number drawn at random, to which a conversation would refer. */
+const EVERY_TARGET = Object.keys(TARGETS).filter((name) => name !== 'SYNPROXY');
+
+const odd: PacketMaker = (random, family, _, bridged) => oddity(random, family, bridged);
+const between =
+  (
+    make: (
+      random: Random,
+      family: Family,
+      at: number,
+      from: ReturnType<typeof ends>['from'],
+      to: string,
+    ) => PlannedPacket[],
+  ): PacketMaker =>
+  (random, family, at, bridged) => {
+    const { from, to } = ends(random, family, bridged);
+    return make(random, family, at, from, to);
+  };
+const applications = between(application);
+const protocols = between(otherProtocol);
+const headers = between((random, family, _, from, to) => (family === 6 ? extended(random, from, to) : []));
+const pieces = between((random, family, _, from, to) =>
+  from.dev === 'local' ? [] : fragments(random, family, from, to),
+);
+const bursts: PacketMaker = (random, family) => burst(random, family);
+const listeners: PacketMaker = (random, family) => toListeners(random, family, LISTENING);
+
+const MASQUERADED = ['-A POSTROUTING -o eth0 -j MASQUERADE'];
 
 export const PROFILES: Record<string, Profile> = {
   filter: {
@@ -31,19 +73,27 @@ export const PROFILES: Record<string, Profile> = {
     tables: ['filter', 'mangle', 'raw'],
     matches: COMMON,
     targets: [...VERDICTS, 'REJECT', 'MARK', 'LOG'],
-    oddities: 0.1,
+    packets: [[0.1, odd]],
   },
   state: {
-    families: [4],
+    families: [4, 6],
     tables: ['filter', 'raw', 'mangle'],
-    matches: [...COMMON, 'conntrack', 'conntrack', 'state', 'connmark', 'connbytes'],
+    matches: [...COMMON, 'conntrack', 'conntrack', 'state', 'connmark', 'connbytes', 'connlabel'],
     targets: [...VERDICTS, 'CONNMARK', 'NOTRACK', 'CT'],
+    packets: [[0.1, protocols]],
+    router: 'tracked',
   },
   nat: {
-    families: [4],
+    families: [4, 4, 6],
     tables: ['nat', 'nat', 'filter'],
     matches: ['tcp', 'udp', 'icmp', 'conntrack', 'multiport', 'addrtype'],
-    targets: ['SNAT', 'MASQUERADE', 'DNAT', 'REDIRECT', 'NETMAP', 'ACCEPT', 'DROP', 'REJECT'],
+    targets: ['SNAT', 'MASQUERADE', 'DNAT', 'REDIRECT', 'NETMAP', 'ACCEPT', 'REJECT'],
+    packets: [
+      [0.1, bursts],
+      [0.08, protocols],
+      [0.05, pieces],
+    ],
+    counting: 0.25,
   },
   mangle: {
     families: [4, 6],
@@ -64,27 +114,81 @@ export const PROFILES: Record<string, Profile> = {
       'HMARK',
       'SNPT',
       'DNPT',
+      'IDLETIMER',
+      'CONNSECMARK',
+      'AUDIT',
       ...VERDICTS,
     ],
+    counting: 0.3,
   },
   limits: {
-    families: [4],
-    tables: ['filter', 'mangle'],
-    matches: ['limit', 'hashlimit', 'connlimit', 'recent', 'quota', 'statistic', 'connbytes', 'tcp', 'udp'],
+    families: [4, 6],
+    tables: ['mangle', 'filter'],
+    matches: ['limit', 'hashlimit', 'connlimit', 'recent', 'quota', 'statistic', 'connbytes', 'rateest', 'tcp', 'udp'],
     targets: ['ACCEPT', 'RETURN', 'MARK'],
+    packets: [[0.4, bursts]],
+    fixed: () => ({
+      mangle: ['-A PREROUTING -j RATEEST --rateest-name re --rateest-interval 250ms --rateest-ewmalog 1s'],
+    }),
+  },
+  time: {
+    families: [4, 6],
+    tables: ['filter'],
+    matches: ['spaced-limit', 'spaced-hashlimit', 'spaced-recent', 'conntrack', 'quota', 'time'],
+    targets: ['ACCEPT', 'RETURN'],
+    packets: [[0.4, bursts]],
+    counting: 0.8,
+    gaps: [0, 0, 130_000, 370_000, 730_000],
+    size: [6, 12],
   },
   ipv6: {
     families: [6],
     tables: ['filter', 'mangle', 'raw', 'nat'],
-    matches: [...EVERY_MATCH],
-    targets: [...VERDICTS, 'REJECT', 'MARK', 'SNAT', 'DNAT', 'MASQUERADE', 'REDIRECT', 'HL'],
-    oddities: 0.15,
+    matches: EVERY_MATCH,
+    targets: [...VERDICTS, 'REJECT', 'MARK', 'SNAT', 'DNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP', 'HL'],
+    packets: [
+      [0.15, odd],
+      [0.15, headers],
+      [0.1, protocols],
+    ],
+  },
+  headers: {
+    families: [6],
+    tables: ['raw', 'mangle', 'filter'],
+    matches: ['hbh', 'dst', 'rt', 'srh', 'frag', 'ah', 'mh', 'ipv6header', 'eui64', 'tcp', 'udp', 'icmp6', 'length'],
+    targets: [...VERDICTS, 'REJECT', 'MARK', 'HL', 'NFLOG'],
+    packets: [
+      [0.7, headers],
+      [0.1, pieces],
+    ],
+    counting: 0.7,
+  },
+  protocols: {
+    families: [4, 6],
+    tables: ['raw', 'mangle', 'filter'],
+    matches: ['sctp', 'sctp', 'dccp', 'dccp', 'ah', 'esp', 'ipcomp', 'multiport', 'conntrack', 'state', 'policy'],
+    targets: [...VERDICTS, 'REJECT', 'MARK', 'NOTRACK', 'NFLOG'],
+    packets: [[0.85, protocols]],
+    counting: 0.6,
+  },
+  helpers: {
+    families: [4, 4, 6],
+    tables: ['raw', 'nat', 'mangle', 'filter'],
+    matches: ['helper', 'helper', 'conntrack', 'conntrack', 'tcp', 'state'],
+    targets: ['ACCEPT', 'RETURN', 'CONNMARK', 'SNAT', 'DNAT', 'MASQUERADE'],
+    packets: [[0.85, applications]],
+    counting: 0.7,
+    fixed: (family, random) => ({
+      raw: helperRules(family),
+      ...(random.chance(0.5) ? { nat: MASQUERADED } : {}),
+    }),
   },
   bridge: {
-    families: [4],
+    families: [4, 4, 6],
     tables: ['filter', 'mangle', 'raw', 'nat'],
     matches: [...COMMON, 'physdev', 'physdev', 'physdev', 'conntrack'],
-    targets: [...VERDICTS, 'REJECT', 'MARK', 'LOG'],
+    targets: [...VERDICTS, 'REJECT', 'MARK', 'LOG', 'NFLOG'],
+    packets: [[0.05, pieces]],
     bridged: true,
   },
   reject: {
@@ -92,21 +196,28 @@ export const PROFILES: Record<string, Profile> = {
     tables: ['filter'],
     matches: COMMON,
     targets: ['REJECT', 'REJECT', 'ACCEPT'],
-    oddities: 0.3,
+    packets: [[0.3, odd]],
   },
   odd: {
     families: [4, 6],
     tables: ['raw', 'mangle', 'filter'],
     matches: [...COMMON, 'conntrack', 'frag', 'u32', 'pkttype'],
     targets: [...VERDICTS, 'REJECT', 'MARK'],
-    oddities: 0.7,
+    packets: [[0.7, odd]],
+  },
+  fragments: {
+    families: [4, 6],
+    tables: ['raw', 'mangle', 'filter'],
+    matches: ['tcp', 'udp', 'multiport', 'length', 'frag', 'u32', 'ttl', 'mark'],
+    targets: [...VERDICTS, 'MARK', 'TTL', 'HL', 'TOS', 'NFLOG'],
+    packets: [[0.8, pieces]],
   },
   sets: {
     families: [4],
     tables: ['filter', 'mangle', 'raw'],
     matches: ['set', 'set', 'set', 'tcp', 'udp', 'mark'],
     targets: ['SET', 'SET', 'ACCEPT', 'MARK', 'RETURN'],
-    oddities: 0.1,
+    packets: [[0.1, odd]],
     sets: true,
   },
   sets6: {
@@ -114,145 +225,99 @@ export const PROFILES: Record<string, Profile> = {
     tables: ['filter', 'mangle', 'raw'],
     matches: ['set', 'set', 'set', 'tcp', 'udp', 'mark'],
     targets: ['SET', 'SET', 'ACCEPT', 'MARK', 'RETURN'],
-    oddities: 0.1,
+    packets: [[0.1, odd]],
     sets: true,
+  },
+  routing: {
+    families: [4, 6],
+    tables: ['raw', 'mangle', 'filter'],
+    matches: ['rpfilter', 'rpfilter', 'mark', 'addrtype', 'devgroup', 'realm', 'tcp', 'udp', 'connmark', 'cpu'],
+    targets: ['ACCEPT', 'RETURN', 'MARK', 'MARK', 'CONNMARK', 'TOS', 'REJECT'],
+    packets: [[0.2, odd]],
+    router: 'crooked',
+  },
+  sockets: {
+    families: [4, 6],
+    tables: ['mangle', 'filter'],
+    matches: ['socket', 'socket', 'mark', 'tcp', 'udp', 'owner', 'conntrack', 'cgroup'],
+    targets: ['TPROXY', 'TPROXY', 'TPROXY', 'MARK', 'ACCEPT', 'RETURN', 'REJECT'],
+    packets: [[0.7, listeners]],
+    router: 'listening',
+  },
+  synproxy: {
+    families: [4, 6],
+    tables: ['raw', 'filter'],
+    matches: ['tcp', 'conntrack', 'state'],
+    targets: ['SYNPROXY', 'SYNPROXY', 'ACCEPT', 'RETURN'],
+    packets: [[1, listeners]],
+    fixed: () => ({ raw: ['-A PREROUTING -p tcp -m tcp --syn -j CT --notrack'] }),
+  },
+  log: {
+    families: [4, 6],
+    tables: ['raw', 'mangle', 'nat', 'filter'],
+    matches: COMMON,
+    targets: ['LOG', 'LOG', 'NFLOG', 'NFLOG', 'MARK', 'TRACE', 'ACCEPT'],
+    packets: [
+      [0.3, odd],
+      [0.2, headers],
+      [0.1, protocols],
+    ],
+    counting: 0.1,
   },
   all: {
     families: [4, 6],
     tables: ['raw', 'mangle', 'nat', 'filter', 'security'],
     matches: EVERY_MATCH,
     targets: EVERY_TARGET,
-    oddities: 0.15,
+    packets: [
+      [0.15, odd],
+      [0.1, protocols],
+      [0.05, headers],
+    ],
   },
 };
 
-const CHAINS: Record<string, string[]> = {
-  raw: ['PREROUTING', 'OUTPUT'],
-  mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
-  nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
-  filter: ['INPUT', 'FORWARD', 'OUTPUT'],
-  security: ['INPUT', 'FORWARD', 'OUTPUT'],
-};
-
-function addresses(random: Random, family: Family, bridged: boolean): string {
-  if (bridged) return random.pick(['172.16.0.11', '172.16.0.12', '172.16.0.0/24', '172.16.0.254']);
-  return family === 4
-    ? random.pick([
-        '10.0.0.0/24',
-        '10.0.0.10',
-        '10.0.2.20',
-        '198.51.100.7',
-        '203.0.113.0/24',
-        '192.0.2.1',
-        '10.0.2.0/255.255.255.129',
-        '0.0.0.0/1',
-      ])
-    : random.pick(['2001:db8:1::/64', '2001:db8:2::20', '2001:db8:f::7', '2001:db8::1', '2001:db8::/32']);
-}
-
-function rule(
-  random: Random,
-  profile: Profile,
-  family: Family,
-  table: string,
-  hook: string,
-  chain: string,
-  chains: string[],
-): string | null {
+function packetsOf(random: Random, profile: Profile, families: Family[]): PlannedPacket[] {
   const bridged = profile.bridged === true;
-  const icmp = family === 4 ? 'icmp' : 'ipv6-icmp';
-  const protocol = random.chance(0.6)
-    ? random.pick(['tcp', 'tcp', 'udp', icmp, ...(random.chance(0.2) ? ['udplite', 'esp', 'sctp'] : [])])
-    : '';
-  const site: Site = { family, table, hook, bridged, protocol };
-  const parts = [`-A ${chain}`];
-  if (random.chance(0.2)) parts.push(`${random.chance(0.25) ? '! ' : ''}-s ${addresses(random, family, bridged)}`);
-  if (random.chance(0.2)) parts.push(`${random.chance(0.25) ? '! ' : ''}-d ${addresses(random, family, bridged)}`);
-  const devices = bridged ? ['br0', 'tap1'] : ['eth0', 'eth1', 'eth+', 'lo'];
-  if (random.chance(0.15) && ['PREROUTING', 'INPUT', 'FORWARD'].includes(hook))
-    parts.push(`${random.chance(0.25) ? '! ' : ''}-i ${random.pick(devices)}`);
-  if (random.chance(0.15) && ['OUTPUT', 'FORWARD', 'POSTROUTING'].includes(hook))
-    parts.push(`${random.chance(0.25) ? '! ' : ''}-o ${random.pick(devices)}`);
-  if (protocol !== '') parts.push(`${random.chance(0.05) && profile.targets.length > 20 ? '' : ''}-p ${protocol}`);
-  if (family === 4 && random.chance(0.03)) parts.push(random.pick(['-f', '! -f']));
-  const wanted = random.pick([0, 0, 1, 1, 1, 2]);
-  const used = new Set<string>();
-  for (let i = 0; i < wanted; i++) {
-    const name = random.pick(profile.matches);
-    if (used.has(name)) continue;
-    used.add(name);
-    const text = MATCH_MAKERS[name as keyof typeof MATCH_MAKERS](random, site);
-    if (text !== null) parts.push(text);
+  const kinds = profile.packets ?? [[0.02, odd] satisfies [number, PacketMaker]];
+  const packets: PlannedPacket[] = [];
+  const count = random.int(...(profile.size ?? [12, 40]));
+  while (packets.length < count) {
+    const family = random.pick(families);
+    let chance = random.next();
+    const [, make] = kinds.find(([probability]) => {
+      chance -= probability;
+      return chance < 0;
+    }) ?? [0, (r: Random, f: Family, at: number, b: boolean) => conversation(r, f, b, at)];
+    packets.push(...make(random, family, packets.length, bridged));
   }
-  if (random.chance(0.25)) return parts.join(' ');
-  if (chains.length > 0 && random.chance(0.15) && table !== 'nat')
-    return `${parts.join(' ')} ${random.pick(['-j', '-j', '-g'])} ${random.pick(chains)}`;
-  for (let tries = 0; tries < 10; tries++) {
-    const text = TARGET_MAKERS[random.pick(profile.targets) as keyof typeof TARGET_MAKERS](random, site);
-    if (text !== null) return `${parts.join(' ')} -j ${text}`;
-  }
-  return parts.join(' ');
-}
-
-function ruleset(random: Random, profile: Profile, family: Family): string {
-  const tables = [...new Set(profile.tables)].filter(() => random.chance(0.8));
-  if (tables.length === 0) tables.push('filter');
-  return tables
-    .map((table) => {
-      const lines = [`*${table}`];
-      for (const chain of CHAINS[table])
-        lines.push(`:${chain} ${table !== 'nat' && random.chance(0.1) ? 'DROP' : 'ACCEPT'} [0:0]`);
-      const hook = random.pick(CHAINS[table]);
-      const chains = table !== 'nat' && random.chance(0.6) ? ['user0', 'user1'] : [];
-      for (const chain of chains) lines.push(`:${chain} - [0:0]`);
-      for (const base of CHAINS[table]) {
-        for (let i = random.int(0, table === 'nat' ? 4 : 7); i > 0; i--) {
-          // A user chain is jumped to from one base chain only, so that what its rules may use is known.
-          const text = rule(random, profile, family, table, base, base, base === hook ? chains : []);
-          if (text !== null) lines.push(text);
-        }
-      }
-      for (const chain of chains) {
-        for (let i = random.int(1, 4); i > 0; i--) {
-          const text = rule(
-            random,
-            profile,
-            family,
-            table,
-            hook,
-            chain,
-            chain === 'user0' && random.chance(0.3) ? ['user1'] : [],
-          );
-          if (text !== null) lines.push(text);
-        }
-      }
-      return `${[...lines, 'COMMIT'].join('\n')}\n`;
-    })
-    .join('');
+  const { gaps } = profile;
+  return gaps === undefined ? packets : packets.map((packet) => ({ ...packet, gap: random.pick(gaps) }));
 }
 
 /** The scenario of a seed; the same seed gives the same scenario. */
 export function generate(profileName: string, seed: number): Scenario {
   const random = new Random(seed);
-  const profile = PROFILES[profileName];
-  const families = profile.families.length > 1 ? [random.pick(profile.families)] : profile.families;
-  const packets: Scenario['packets'] = [];
-  const count = random.int(12, 40);
-  while (packets.length < count) {
-    const family = random.pick(families);
-    const more = random.chance(profile.oddities ?? 0.02)
-      ? oddity(random, family, profile.bridged === true)
-      : conversation(random, family, profile.bridged === true, packets.length);
-    packets.push(...more);
-  }
+  const profile = PROFILES[profileName]!;
+  const families = [random.pick(profile.families)];
+  const packets = packetsOf(random, profile, families);
+  const views = packets.flatMap(({ hex }) => (hex === undefined ? [] : (view(Buffer.from(hex, 'hex')) ?? [])));
+  const plan = (family: Family): RulePlan => ({
+    tables: profile.tables,
+    matches: profile.matches,
+    targets: profile.targets,
+    bridged: profile.bridged === true,
+    counting: profile.counting ?? 0.45,
+    fixed: profile.fixed?.(family, random) ?? {},
+  });
   return {
     name: `${profileName}-${seed}`,
     profile: profileName,
     seed,
-    host: profile.bridged ? bridgeHost() : router(random),
-    rulesV4: families.includes(4) ? ruleset(random, profile, 4) : '',
-    rulesV6: families.includes(6) ? ruleset(random, profile, 6) : '',
-    ipsets: profile.sets ? generateSets(random, families[0]) : '',
+    host: profile.bridged ? bridgeHost() : router(random, profile.router),
+    rulesV4: families.includes(4) ? ruleset(random, plan(4), 4, views) : '',
+    rulesV6: families.includes(6) ? ruleset(random, plan(6), 6, views) : '',
+    ipsets: profile.sets ? generateSets(random, families[0]!) : '',
     packets,
   };
 }

@@ -1,7 +1,7 @@
 import type { Random } from '../random.ts';
-import type { Site } from './matches.ts';
 import type { Family } from './packets.ts';
 import { PORTS } from './packets.ts';
+import type { Site } from './site.ts';
 
 /** Sets of a scenario: name, number of `src`/`dst` that a rule gives, what an element looks like. */
 interface SetPlan {

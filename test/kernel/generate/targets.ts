@@ -1,5 +1,5 @@
 import type { Random } from '../random.ts';
-import type { Site } from './matches.ts';
+import type { Site } from './site.ts';
 
 type Maker = (random: Random, site: Site) => string | null;
 
@@ -30,12 +30,12 @@ export const TARGETS: Record<string, Maker> = {
   CONNMARK: inTable(
     ['mangle', 'filter'],
     (r) =>
-      `CONNMARK ${r.pick(['--set-mark 0x1', '--save-mark', '--restore-mark', '--or-mark 0x4', '--set-xmark 0x5/0xf'])}`,
+      `CONNMARK ${r.pick(['--set-mark 0x1', '--save-mark --nfmask 0xff --ctmask 0xf', '--restore-mark --nfmask 0x3 --ctmask 0xff', '--save-mark', '--restore-mark', '--or-mark 0x4', '--set-xmark 0x5/0xf'])}`,
   ),
   REJECT: inTable(['filter'], (r, site) =>
     site.protocol === 'tcp' && r.chance(0.5)
       ? 'REJECT --reject-with tcp-reset'
-      : `REJECT --reject-with ${r.pick(site.family === 4 ? ['icmp-port-unreachable', 'icmp-host-prohibited', 'icmp-net-unreachable', 'icmp-admin-prohibited', 'icmp-proto-unreachable'] : ['icmp6-port-unreachable', 'icmp6-no-route', 'icmp6-adm-prohibited', 'icmp6-addr-unreachable', 'icmp6-policy-fail'])}`,
+      : `REJECT --reject-with ${r.pick(site.family === 4 ? ['icmp-port-unreachable', 'icmp-host-prohibited', 'icmp-net-unreachable', 'icmp-host-unreachable', 'icmp-net-prohibited', 'icmp-admin-prohibited', 'icmp-proto-unreachable'] : ['icmp6-port-unreachable', 'icmp6-no-route', 'icmp6-adm-prohibited', 'icmp6-addr-unreachable', 'icmp6-policy-fail', 'icmp6-reject-route'])}`,
   ),
   SNAT: inTable(
     ['nat'],
@@ -44,7 +44,7 @@ export const TARGETS: Record<string, Maker> = {
         site.family === 4
           ? r.pick(['192.0.2.100', '192.0.2.100-192.0.2.103', '192.0.2.2'])
           : r.pick(['2001:db8::10', '2001:db8::77']);
-      return `SNAT --to-source ${hasPorts(site) && r.chance(0.3) ? ported(site, address, '7000') : address}${r.chance(0.2) ? ' --persistent' : ''}`;
+      return `SNAT --to-source ${hasPorts(site) && r.chance(0.3) ? ported(site, address, r.pick(['7000', '7000', '7000-7001'])) : address}${r.chance(0.2) ? ' --persistent' : ''}`;
     }),
   ),
   MASQUERADE: inTable(
@@ -55,7 +55,7 @@ export const TARGETS: Record<string, Maker> = {
     ['nat'],
     at(['PREROUTING', 'OUTPUT'], (r, site) => {
       const address = inside(r, site);
-      return `DNAT --to-destination ${hasPorts(site) && r.chance(0.5) ? ported(site, address, r.pick(['8080', '9000-9005', '53'])) : address}`;
+      return `DNAT --to-destination ${hasPorts(site) && r.chance(0.5) ? ported(site, address, r.pick(['8080', '9000-9005', '53', ...(site.family === 4 ? ['9000-9100/1024'] : [])])) : address}`;
     }),
   ),
   REDIRECT: inTable(
@@ -64,13 +64,17 @@ export const TARGETS: Record<string, Maker> = {
       hasPorts(site) ? `REDIRECT --to-ports ${r.pick(['3128', '2222-2230'])}` : 'REDIRECT',
     ),
   ),
-  NETMAP: inTable(['nat'], (r, site) =>
-    site.family === 4
-      ? `NETMAP --to ${site.hook === 'POSTROUTING' || site.hook === 'INPUT' ? '192.0.2.96/28' : r.pick(['10.0.0.32/29', '10.0.2.32/29'])}`
-      : null,
-  ),
+  NETMAP: inTable(['nat'], (r, site) => {
+    const source = site.hook === 'POSTROUTING' || site.hook === 'INPUT';
+    if (site.family === 6) return `NETMAP --to ${source ? '2001:db8::/64' : '2001:db8:1::/64'}`;
+    return `NETMAP --to ${source ? '192.0.2.96/28' : r.pick(['10.0.0.32/29', '10.0.2.32/29'])}`;
+  }),
   NOTRACK: inTable(['raw'], () => 'NOTRACK'),
-  CT: inTable(['raw'], (r) => `CT ${r.pick(['--notrack', '--zone 5', '--zone-orig 9', '--zone-reply 4'])}`),
+  CT: inTable(
+    ['raw'],
+    (r) =>
+      `CT ${r.pick(['--notrack', '--zone 5', '--zone-orig 9', '--zone-reply 4', '--zone mark', '--ctevents new,destroy'])}`,
+  ),
   TTL: inTable(['mangle'], (r, site) =>
     site.family === 4 ? `TTL ${r.pick(['--ttl-set 33', '--ttl-dec 1', '--ttl-inc 5', '--ttl-dec 70'])}` : null,
   ),
@@ -99,12 +103,34 @@ export const TARGETS: Record<string, Maker> = {
     at(['FORWARD', 'OUTPUT', 'POSTROUTING'], () => 'CLASSIFY --set-class 1:2'),
   ),
   CHECKSUM: inTable(['mangle'], () => 'CHECKSUM --checksum-fill'),
-  LOG: (r) => `LOG --log-prefix "p${r.int(1, 9)} "`,
-  NFLOG: () => 'NFLOG --nflog-group 3',
+  LOG: (r) =>
+    `LOG --log-prefix "p${r.int(1, 9)} "${r.pick(['', '', ' --log-level 6', ' --log-tcp-options', ' --log-tcp-sequence', ' --log-ip-options', ' --log-uid', ' --log-macdecode', ' --log-tcp-sequence --log-tcp-options --log-ip-options'])}`,
+  NFLOG: (r) =>
+    `NFLOG --nflog-group ${r.int(0, 7)}${r.pick(['', ' --nflog-prefix "some prefix"', ' --nflog-size 40'])}`,
+  AUDIT: (r) => `AUDIT --type ${r.pick(['accept', 'drop', 'reject'])}`,
+  CONNSECMARK: inTable(['mangle', 'security'], (r) => `CONNSECMARK --${r.pick(['save', 'restore'])}`),
+  IDLETIMER: inTable(['mangle', 'filter', 'raw'], (r) => `IDLETIMER --timeout 600 --label idle${r.int(0, 3)}`),
+  RATEEST: inTable(['mangle'], () => 'RATEEST --rateest-name re --rateest-interval 250ms --rateest-ewmalog 1s'),
+  SYNPROXY: inTable(['filter'], (r, site) =>
+    site.protocol === 'tcp' && ['INPUT', 'FORWARD'].includes(site.hook)
+      ? `SYNPROXY${r.pick(['', ' --mss 1400', ' --sack-perm --timestamp --wscale 7 --mss 1460', ' --ecn --timestamp'])}`
+      : null,
+  ),
+  TPROXY: inTable(
+    ['mangle'],
+    at(['PREROUTING'], (r, site) =>
+      hasPorts(site)
+        ? `TPROXY --on-port ${r.pick(['3128', '80', '5353', '9'])}${r.chance(0.3) ? ` --on-ip ${site.family === 4 ? '10.0.0.1' : '2001:db8:1::1'}` : ''} --tproxy-mark ${r.pick(['0x1', '0x1/0x1', '0x0'])}`
+        : null,
+    ),
+  ),
+  TRACE: inTable(['raw'], () => 'TRACE'),
   NFQUEUE: (r, site) =>
     site.table === 'nat' ? null : `NFQUEUE --queue-num ${r.int(0, 5)}${r.chance(0.6) ? ' --queue-bypass' : ''}`,
-  TEE: inTable(['mangle'], (_, site) =>
-    site.bridged ? null : `TEE --gateway ${site.family === 4 ? '10.0.2.21' : '2001:db8:2::21'}`,
+  TEE: inTable(['mangle'], (r, site) =>
+    site.bridged
+      ? null
+      : `TEE --gateway ${site.family === 4 ? '10.0.2.21' : '2001:db8:2::21'}${r.chance(0.2) ? ' --oif eth2' : ''}`,
   ),
   HMARK: inTable(
     ['mangle'],
