@@ -51,6 +51,11 @@ const COMMANDS: readonly OwnCommand[] = [
     load: async () => (await import('./commands/group.ts')).group,
   },
   {
+    name: 'kube',
+    summary: "Kubernetes Services as the rules of kube-proxy's iptables mode",
+    load: async () => (await import('./commands/kube.ts')).kube,
+  },
+  {
     name: 'queue',
     summary: 'see how NFQUEUE spreads connections; run programs of libnetfilter_queue',
     load: async () => (await import('./commands/queue.ts')).queue,

@@ -5,6 +5,9 @@ import type { Address, Cidr } from './model.ts';
 /** A manifest that cannot be read; the message is one line: file, line, object, field, what is wrong. */
 export class ManifestError extends Error {}
 
+/** Names of objects and ports (RFC 1123). */
+export const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
 type Path = readonly (string | number)[];
 
 /** Tells where in its file a field stands, and what is wrong with it. */
@@ -80,7 +83,7 @@ export class Fields {
   /** A name of an object or a port (RFC 1123). */
   name(key: string): string {
     const value = this.text(key);
-    if (value === null || !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(value)) {
+    if (value === null || !NAME.test(value)) {
       throw this.error(
         key,
         `${value === null ? 'a name is missing' : `"${value}" is no name`}: lower case, digits, - and .`,

@@ -6,7 +6,7 @@ import { formatAddress } from '../packet/address-text.ts';
 import { compileNode, opensLocalhost, type ProxyNode } from './compile.ts';
 import { ManifestError } from './fields.ts';
 import type { Address, Cluster } from './model.ts';
-import { ofFamily } from './proxy-settings.ts';
+import { mainAddresses } from './nodes.ts';
 import { readCluster } from './read.ts';
 
 const LIBERAL = 'net.netfilter.nf_conntrack_tcp_be_liberal';
@@ -103,35 +103,4 @@ function withNode(host: HostPlan, cluster: Cluster, name: string, path: readonly
       listen: [...(description.listen ?? []), ...[...checks].map((port) => `tcp/${port}`)],
     },
   };
-}
-
-/** The nodes of a cluster as its Node objects tell of them; without any, those that endpoints are on. */
-export function nodesOf(cluster: Cluster): ProxyNode[] {
-  const loopback: Address[] = [
-    { family: 4, words: [0x7f00_0001, 0, 0, 0], text: '127.0.0.1' },
-    { family: 6, words: [0, 0, 0, 1], text: '::1' },
-  ];
-  const place = (name: string): ProxyNode => {
-    const known = cluster.nodes.get(name);
-    const addresses = known?.addresses ?? [];
-    return {
-      node: name,
-      zone: known?.zone ?? null,
-      nodeIps: mainAddresses(addresses),
-      interfaceAddresses: [...addresses, ...loopback],
-      podCidrs: known?.podCidrs ?? [],
-    };
-  };
-  const names = new Set(cluster.nodes.keys());
-  if (names.size === 0) {
-    for (const endpoints of cluster.endpoints.values()) {
-      for (const { node } of endpoints) if (node !== null) names.add(node);
-    }
-  }
-  return [...names].sort().map(place);
-}
-
-/** The first of each family. */
-function mainAddresses(addresses: readonly Address[]): Address[] {
-  return ([4, 6] as const).flatMap((family) => ofFamily(addresses, family).slice(0, 1));
 }

@@ -221,7 +221,7 @@ function readEndpoint(entry: Fields, family: Family): Omit<Endpoint, 'port'> {
   const names = (key: string): string[] => hints.list(key).map((each) => each.text('name') ?? '');
   return {
     address,
-    node: entry.text('nodeName'),
+    node: entry.has('nodeName') ? entry.name('nodeName') : null,
     ready: conditions.flag('ready') ?? true,
     serving: conditions.flag('serving') ?? true,
     terminating: conditions.flag('terminating') ?? false,
