@@ -79,8 +79,16 @@ export function connectionChange(bytes: Uint8Array): HandlerChange {
   if (mark !== null) change.mark = mark;
   if (markMask !== null) change.markMask = markMask;
   const labels = attributes.get(Cta.labels);
-  const labelsMask = attributes.get(Cta.labelsMask);
-  if (labels?.length === 16) change.labels = toHex(labels);
-  if (labelsMask?.length === 16) change.labelsMask = toHex(labelsMask);
+  const mask = attributes.get(Cta.labelsMask);
+  if (labels !== undefined && labels.length <= 16 && (mask === undefined || mask.length === labels.length)) {
+    // Words that are not given become 0 (nf_connlabels_replace).
+    const whole = (bytes: Uint8Array, rest: number): string => {
+      const padded = new Uint8Array(16).fill(rest);
+      padded.set(bytes);
+      return toHex(padded);
+    };
+    change.labels = whole(labels, 0);
+    if (mask !== undefined) change.labelsMask = whole(mask, 0xff);
+  }
   return change;
 }

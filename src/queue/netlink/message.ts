@@ -4,6 +4,7 @@
 export const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 export const NLMSG_ERROR = 2;
+const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 const HEADER = 16;
 /** `struct nfgenmsg`: family, version, and a number in network order. */
@@ -22,6 +23,10 @@ export interface NetlinkMessage {
   resource: number;
   /** Attributes by type. */
   attributes: Map<number, Uint8Array>;
+}
+
+export function isRequest(message: NetlinkMessage): boolean {
+  return (message.flags & NLM_F_REQUEST) !== 0;
 }
 
 export function wantsAcknowledgement(message: NetlinkMessage): boolean {

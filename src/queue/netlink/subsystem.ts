@@ -4,6 +4,7 @@ import { connectionAttributes, connectionChange } from './connection.ts';
 import {
   attribute,
   errorMessage,
+  isRequest,
   join,
   type NetlinkMessage,
   nested,
@@ -17,6 +18,8 @@ import {
 } from './message.ts';
 
 const SUBSYSTEM = 3;
+/** NLMSG_MIN_TYPE. */
+const FIRST_OF_SUBSYSTEMS = 0x10;
 const Message = { packet: 0, verdict: 1, config: 2, verdictBatch: 3 } as const;
 /** `enum nfqnl_attr_type` (linux/netfilter/nfnetlink_queue.h). */
 const Nfqa = {
@@ -43,7 +46,29 @@ const CopyMode = { none: 0, meta: 1, packet: 2 } as const;
 const Flag = { failOpen: 1, connection: 2, uidGid: 8, all: 31 } as const;
 const MAX_COPY = 0xffff - 4;
 const HOOKS = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
-const ERRNO = { perm: -1, noent: -2, busy: -16, nodev: -19, inval: -22, opnotsupp: -95, notsupp: -524 } as const;
+const ERRNO = {
+  perm: -1,
+  noent: -2,
+  busy: -16,
+  nodev: -19,
+  inval: -22,
+  range: -34,
+  opnotsupp: -95,
+  notsupp: -524,
+} as const;
+/** How many bytes attributes have at least (nfqa_cfg_policy, nfqa_verdict_policy). */
+const CONFIG_LENGTHS: ReadonlyMap<number, number> = new Map([
+  [Config.command, 4],
+  [Config.parameters, 5],
+  [Config.length, 4],
+  [Config.mask, 4],
+  [Config.flags, 4],
+]);
+const VERDICT_LENGTHS: ReadonlyMap<number, number> = new Map([
+  [Nfqa.verdictHeader, 8],
+  [Nfqa.mark, 4],
+  [Nfqa.priority, 4],
+]);
 
 /** A queue that a program listens on (`struct nfqnl_instance`). */
 interface Instance<S> {
@@ -104,8 +129,15 @@ export class QueueSubsystem<S> {
   }
 
   #take(socket: S, message: NetlinkMessage): number {
+    // Netlink's own messages, and what is no request, are let pass.
+    if (!isRequest(message) || message.type < FIRST_OF_SUBSYSTEMS) return 0;
     if (message.type >>> 8 !== SUBSYSTEM) return ERRNO.inval;
-    switch (message.type & 0xff) {
+    const kind = message.type & 0xff;
+    const lengths = kind === Message.config ? CONFIG_LENGTHS : VERDICT_LENGTHS;
+    for (const [type, length] of lengths) {
+      if ((message.attributes.get(type)?.length ?? length) < length) return ERRNO.range;
+    }
+    switch (kind) {
       case Message.config:
         return this.#configure(socket, message);
       case Message.verdict:
@@ -144,10 +176,11 @@ export class QueueSubsystem<S> {
       if (instance === undefined) return ERRNO.nodev;
       this.#destroy(queue, instance);
       return 0;
-    } else if (command !== undefined) return ERRNO.notsupp;
+    } else if (command !== undefined) return ERRNO.opnotsupp;
     if (instance === undefined) return ERRNO.nodev;
     const parameters = attributes.get(Config.parameters);
-    if (parameters !== undefined && parameters.length >= 5) {
+    // A mode that does not exist changes nothing, and nobody is told.
+    if (parameters !== undefined && parameters[4]! <= CopyMode.packet) {
       const range = readNumber(parameters)!;
       instance.mode = parameters[4]!;
       instance.range = instance.mode === CopyMode.packet ? (range === 0 || range > MAX_COPY ? MAX_COPY : range) : 0;
@@ -162,7 +195,7 @@ export class QueueSubsystem<S> {
     if (instance === undefined) return ERRNO.nodev;
     if (instance.socket !== socket) return ERRNO.perm;
     const header = attributes.get(Nfqa.verdictHeader);
-    const verdict = header === undefined || header.length < 8 ? null : verdictOf(readNumber(header)!);
+    const verdict = header === undefined ? null : verdictOf(readNumber(header)!);
     if (verdict === null) return ERRNO.inval;
     const named = readNumber(header!.subarray(4))!;
     const ids = batch
@@ -235,7 +268,7 @@ function packetMessage<S>(packet: HandlerPacket, { mode, range, flags }: Instanc
     const address = fromHex(packet.hwaddr.replaceAll(':', ''))!;
     parts.push(attribute(Nfqa.hardwareAddress, join([number16(address.length), number16(0), address, number16(0)])));
   }
-  parts.push(attribute(Nfqa.timestamp, timestamp(packet.time)));
+  if (hook <= HOOKS.indexOf('FORWARD')) parts.push(attribute(Nfqa.timestamp, timestamp(packet.time)));
   if (flags & Flag.uidGid && packet.uid !== null) {
     parts.push(attribute(Nfqa.uid, number32(packet.uid)), attribute(Nfqa.gid, number32(packet.gid ?? 0)));
   }
