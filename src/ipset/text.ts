@@ -5,7 +5,7 @@ import type { IpSet, SetFamily } from './set.ts';
 import { parseElement } from './syntax/element.ts';
 import type { SetNames } from './syntax/session.ts';
 import { ReportType, Session } from './syntax/session.ts';
-import { setTypeByName } from './syntax/types.ts';
+import { setTypeByName } from './syntax/set-types.ts';
 import { errorText } from './tool/error-text.ts';
 import { fastAddLine } from './tool/fast-line.ts';
 import { listSet } from './tool/listing.ts';

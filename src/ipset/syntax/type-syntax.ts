@@ -86,30 +86,3 @@ export interface SetTypeSyntax {
   /** Revisions that the tool knows, highest first. */
   revisions: readonly (readonly [number, string])[];
 }
-
-export const ENTRY_OPTIONS: readonly Keyword[] = [
-  'timeout',
-  'packets',
-  'bytes',
-  'elementComment',
-  'skbmark',
-  'skbprio',
-  'skbqueue',
-];
-export const NET_ENTRY_OPTIONS: readonly Keyword[] = ['timeout', 'nomatch', ...ENTRY_OPTIONS.slice(1)];
-export const HASH_OPTIONS: readonly Keyword[] = [
-  'family',
-  'inet',
-  'inet6',
-  'hashsize',
-  'maxelem',
-  'timeout',
-  'counters',
-  'comment',
-  'forceadd',
-  'skbinfo',
-  'bucketsize',
-  'initval',
-];
-/** Of older versions: read, warned of, without effect. */
-export const IGNORED_OPTIONS: readonly Keyword[] = ['probes', 'resize', 'ignoredFrom', 'ignoredTo', 'ignoredNetwork'];

@@ -1,7 +1,7 @@
 import { ICMP_NAMES, ICMPV6_NAMES } from '../syntax/icmp.ts';
 import { OPTIONS } from '../syntax/options.ts';
+import { SET_TYPES } from '../syntax/set-types.ts';
 import type { SetTypeSyntax } from '../syntax/type-syntax.ts';
-import { SET_TYPES } from '../syntax/types.ts';
 import { COMMANDS, ENVIRONMENT_OPTIONS, PROGRAM } from './commands.ts';
 
 const PORT_USAGE = [

@@ -3,8 +3,8 @@ import type { IpSet } from '../set.ts';
 import type { PrintOptions } from '../syntax/print.ts';
 import { elementText, optionsText, optionsXml } from '../syntax/print.ts';
 import type { SetNames, Values } from '../syntax/session.ts';
+import { setTypeByName } from '../syntax/set-types.ts';
 import type { SetTypeSyntax } from '../syntax/type-syntax.ts';
-import { setTypeByName } from '../syntax/types.ts';
 import { compareElements } from './sort.ts';
 
 export type OutputMode = 'plain' | 'save' | 'xml';

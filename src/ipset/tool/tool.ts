@@ -6,7 +6,7 @@ import { MAX_NAME, tooLongName } from '../syntax/options.ts';
 import { elementText } from '../syntax/print.ts';
 import type { SetNames, Values } from '../syntax/session.ts';
 import { ReportType, Session } from '../syntax/session.ts';
-import { setTypeByName } from '../syntax/types.ts';
+import { setTypeByName } from '../syntax/set-types.ts';
 import { Batch } from './batch.ts';
 import type { CommandDeclaration, ToolCommand } from './commands.ts';
 import { COMMANDS, matchesCommand, PROGRAM } from './commands.ts';
