@@ -53,6 +53,7 @@ export type Resolve = (family: Family, address: AddressWords, device: string) =>
  *
  * @param host of the plan (`hostOf`); from now on it knows its neighbours and the sockets of conversations
  * @param learned what its bridges know of the network already
+ * @param memory what it remembers from before; null for a host just switched on
  */
 export function createNode(
   plan: HostPlan,
@@ -61,6 +62,7 @@ export function createNode(
   settings: NodeSettings,
   resolve: Resolve,
   learned: MachineMemory['learnedMacs'],
+  memory: MachineMemory | null = null,
 ): NetworkNode {
   const { texts } = plan;
   const headers = new Map(readSetHeaders(texts.sets.text).map((header) => [header.name, header]));
@@ -92,7 +94,7 @@ export function createNode(
     variant: settings.variant,
     clock,
     random,
-    memory: null,
+    memory,
     observer: (step) => steps.push(step),
     collect: true,
   };

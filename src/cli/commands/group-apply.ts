@@ -1,4 +1,3 @@
-import type { Command } from 'commander';
 import { StateError } from '../../state/files.ts';
 import { AgentError } from '../agents/host.ts';
 import { agentSteps, survey } from '../agents/run.ts';
@@ -6,7 +5,7 @@ import { stepObject, stepText, summaryText } from '../agents/show.ts';
 import type { Io } from '../io.ts';
 import { loadCloud } from '../network/groups.ts';
 
-interface ApplyFlags {
+export interface ApplyFlags {
   file: string;
   state: string;
   out?: string;
@@ -31,4 +30,3 @@ export async function apply(flags: ApplyFlags, io: Io): Promise<number> {
   io.out(summaryText(found, count));
   return 0;
 }
-export type { Command };

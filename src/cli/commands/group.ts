@@ -16,6 +16,7 @@ import { nearest } from '../../packet/notation/error.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
 import { compileLoaded, type LoadedCloud, loadCloud } from '../network/groups.ts';
 import { located, startNetwork } from '../network/load.ts';
+import { type ApplyFlags, apply } from './group-apply.ts';
 
 const EXAMPLES = `
 Examples:
@@ -69,9 +70,20 @@ export const group: CliCommand = async (_name, args, io) => {
     .action((from: string, to: string, service: string, flags: AskFlags) => {
       status = explain(from, to, service, flags, io);
     });
+  add(
+    'apply [file]',
+    "brings all hosts from the rules that they have to those that the groups declare, as each host's agent would",
+  )
+    .requiredOption('--state <dir>', "the hosts' state directories are DIR/HOST")
+    .option('--host <name>', 'this host only')
+    .option('--dry-run', 'show the commands, change nothing')
+    .option('--json', 'one JSON object a line for each command')
+    .action(async (file: string | undefined, flags: ApplyFlags) => {
+      status = await apply({ ...flags, file: file ?? flags.file }, io);
+    });
   for (const command of [program, ...program.commands]) command.configureOutput(output).exitOverride();
   try {
-    program.parse(args as string[], { from: 'user' });
+    await program.parseAsync(args as string[], { from: 'user' });
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
