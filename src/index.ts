@@ -45,7 +45,17 @@ export { NotationError } from './packet/notation/error.ts';
 export { type FlowDescription, type Line, parseFlow, parseLine } from './packet/notation/flow.ts';
 export { formatPacket } from './packet/notation/format.ts';
 export { parsePacket } from './packet/notation/parse.ts';
-export type { HandlerAnswer, HandlerPacket, HandlerVerdict, ModulePacket, QueueHandler } from './queue/handler.ts';
+export type {
+  HandlerAnswer,
+  HandlerChange,
+  HandlerConnection,
+  HandlerPacket,
+  HandlerRelease,
+  HandlerTuple,
+  HandlerVerdict,
+  ModulePacket,
+  QueueHandler,
+} from './queue/handler.ts';
 export type { RuleSpec } from './ruleset/rule.ts';
 export type { Chain, Ruleset, StoredRule, Table } from './ruleset/ruleset.ts';
 export { parseRuleset, type RulesetOptions } from './simulation/ruleset.ts';

@@ -71,15 +71,18 @@ class CommandHandler implements Handler {
       await closed;
       clearTimeout(timer);
     }
+    // What it left behind.
+    this.#kill();
     if (this.#broken !== null) throw new QueueError(`${this.name}: after the last packet: ${this.#broken}`);
   }
 
   /** A whole group of processes, that of the shell. */
   #kill(): void {
+    if (this.#child.pid === undefined) return;
     try {
-      process.kill(-this.#child.pid!, 'SIGKILL');
+      process.kill(-this.#child.pid, 'SIGKILL');
     } catch (error) {
-      // It has ended meanwhile.
+      // Nothing of it is left.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
     // What it started in groups of their own may hold its output open: nobody reads that any more.

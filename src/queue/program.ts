@@ -118,11 +118,11 @@ export class QueueProgram {
     this.#end('the trace ended before the program had decided');
   }
 
-  /** Ends the program as Ctrl-C would; one that does not follow is killed. */
+  /** Ends the program as a system does that goes down; one that does not follow is killed. */
   async close(): Promise<void> {
     if (!this.#isGone) {
       const exited = new Promise((resolve) => this.#child.once('exit', resolve));
-      this.#child.kill('SIGINT');
+      this.#child.kill('SIGTERM');
       const timer = setTimeout(() => this.#child.kill('SIGKILL'), 1000);
       await exited;
       clearTimeout(timer);

@@ -14,28 +14,6 @@ writeFileSync(
 );
 const PACKET = 'in=eth0 out=eth1 udp 10.0.0.1:1000 > 10.0.1.1:53 data=hello';
 
-/** libnetfilter_queue from Python, through ctypes: drops what holds an `o` in its last byte, marks the rest. */
-const PYTHON = `
-import ctypes, ctypes.util, os, struct
-lib = ctypes.CDLL('libnetfilter_queue.so.1')
-for name in ('nfq_open', 'nfq_create_queue', 'nfq_get_msg_packet_hdr'): getattr(lib, name).restype = ctypes.c_void_p
-CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-def decide(queue, message, data, _):
-    head = ctypes.string_at(lib.nfq_get_msg_packet_hdr(ctypes.c_void_p(data)), 7)
-    payload = ctypes.c_void_p()
-    size = lib.nfq_get_payload(ctypes.c_void_p(data), ctypes.byref(payload))
-    last = ctypes.string_at(payload.value, size)[-1:]
-    return lib.nfq_set_verdict2(ctypes.c_void_p(queue), struct.unpack('!I', head[:4])[0], 0 if last == b'o' else 1, 7, 0, None)
-callback = CALL(decide)
-library = ctypes.c_void_p(lib.nfq_open())
-queue = ctypes.c_void_p(lib.nfq_create_queue(library, 5, callback, None))
-lib.nfq_set_mode(queue, 2, 65535)
-fd = lib.nfq_fd(library)
-while True:
-    message = os.read(fd, 70000)
-    lib.nfq_handle_packet(library, message, len(message))
-`;
-
 function unavailable(): string | null {
   if (spawnSync('cc', ['--version']).error !== undefined) return 'no C compiler';
   const python = spawnSync('python3', ['-c', "import ctypes; ctypes.CDLL('libnetfilter_queue.so.1')"]);
@@ -57,14 +35,6 @@ function traced(program: string, packets: readonly string[], ...options: string[
 }
 
 describe.skipIf(reason !== null)('programs of libnetfilter_queue', () => {
-  test('in Python', () => {
-    const file = path.join(folder, 'filter.py');
-    writeFileSync(file, PYTHON);
-    const { status, stderr, verdicts } = traced(`python3 ${file}`, [PACKET, PACKET.replace('hello', 'help')]);
-    expect(status, stderr).toBe(0);
-    expect(verdicts).toEqual(['dropped', 'forwarded']);
-  });
-
   test.each([
     ['sh -c "exit 3"', 'sh ended (status 3)'],
     ['no-such-program', 'no-such-program cannot be started'],
