@@ -1,3 +1,4 @@
+import type { MatchFunction } from '../extensions/contract.ts';
 import type { Device } from '../host/device.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
@@ -29,6 +30,11 @@ const Part = {
 /** Chains of that many rules have a classifier; shorter ones are walked. */
 const CLASSIFIED_FROM = 16;
 
+/** A comment is a match only by its form. */
+function canFail({ name }: { name: string }): boolean {
+  return name !== 'comment';
+}
+
 /** Most jumps under way at once; nested runs (answers made inside a target) share it. */
 const STACK_SIZE = 4096;
 
@@ -55,6 +61,8 @@ export class ProgramEvaluator implements TableEvaluator {
   /** By chain, made when the first packet comes in; null for short ones. */
   readonly #classifiers: (Classifier | null | undefined)[] = [];
   readonly #devices: readonly Device[];
+  /** By slot: the matches that can fail, once a packet came to them. */
+  readonly #matches: (readonly MatchFunction[] | undefined)[];
   readonly #stack = new Int32Array(STACK_SIZE);
   #depth = 0;
 
@@ -64,6 +72,7 @@ export class ProgramEvaluator implements TableEvaluator {
     const width = program.family === 4 ? 1 : 4;
     this.#width = width;
     this.#parts = new Uint16Array(size);
+    this.#matches = new Array<readonly MatchFunction[] | undefined>(size).fill(undefined);
     this.#source = new Uint32Array(size * width);
     this.#sourceMask = new Uint32Array(size * width);
     this.#destination = new Uint32Array(size * width);
@@ -110,7 +119,7 @@ export class ProgramEvaluator implements TableEvaluator {
         this.#protocol[slot] = spec.protocol;
       }
       if (spec.fragment !== null) parts |= spec.fragment ? Part.fragment : Part.notFragment;
-      if (spec.matches.length > 0) parts |= Part.matches;
+      if (spec.matches.some(canFail)) parts |= Part.matches;
       this.#parts[slot] = parts;
     }
   }
@@ -193,9 +202,16 @@ export class ProgramEvaluator implements TableEvaluator {
     const parts = this.#parts[slot]!;
     if (parts & Part.header && !this.#headerFits(slot, packet, at)) return false;
     if (!(parts & Part.matches)) return true;
-    const { matches } = this.#program.rule(slot)!;
+    const matches = this.#matches[slot] ?? this.#matchesAt(slot);
     for (let i = 0; i < matches.length; i++) if (!matches[i]!(packet, at)) return false;
     return !packet.hotdrop;
+  }
+
+  #matchesAt(slot: number): readonly MatchFunction[] {
+    const { matches, matchNames } = this.#program.rule(slot)!;
+    const made = matches.filter((_, i) => canFail({ name: matchNames[i]! }));
+    this.#matches[slot] = made;
+    return made;
   }
 
   #finish(slot: number, base: number, verdict: VerdictCode): VerdictCode {

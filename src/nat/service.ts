@@ -63,7 +63,16 @@ export class NatService implements Nat, NatLink {
   private readonly targetDestination = this.target.subarray(4, 8);
   /** The range of a binding that changes nothing, filled for each. */
   private readonly unchanged: MutableAddress = [0, 0, 0, 0];
-  private readonly nothing: NatRange = { minAddress: this.unchanged, maxAddress: this.unchanged };
+  private readonly nothing: NatRange = {
+    minAddress: this.unchanged,
+    maxAddress: this.unchanged,
+    minPort: undefined,
+    maxPort: undefined,
+    basePort: undefined,
+    random: false,
+    randomFully: false,
+    persistent: false,
+  };
 
   constructor(conntrack: ConntrackEntries) {
     this.conntrack = conntrack;
