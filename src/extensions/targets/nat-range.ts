@@ -137,12 +137,14 @@ export function natTexts(
   return text;
 }
 
-/** What NAT is asked for. */
+/** What NAT is asked for. All ranges have the same properties in the same order, so that reading them stays fast. */
 export function natRange({ addresses, ports, basePort, random, randomFully, persistent }: NatTarget): NatRange {
   return {
-    ...(addresses === null ? {} : { minAddress: addresses[0], maxAddress: addresses[1] }),
-    ...(ports === null ? {} : { minPort: ports[0], maxPort: ports[1] }),
-    ...(basePort === null ? {} : { basePort }),
+    minAddress: addresses?.[0],
+    maxAddress: addresses?.[1],
+    minPort: ports?.[0],
+    maxPort: ports?.[1],
+    basePort: basePort ?? undefined,
     random,
     randomFully,
     persistent,
