@@ -80,6 +80,8 @@ keep() {
 echo "iptsim-collect 1" >"$note"
 echo "$name" >"$dir/hostname"
 say ok hostname hostname
+date -u +%s >"$dir/time"
+say ok time 'date -u +%s'
 take uname uname -a
 
 need ip-link.json ip -j -d link show

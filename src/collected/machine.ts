@@ -28,8 +28,10 @@ export interface CollectedMachine {
   sets: string;
   /** The variant whose rules these are; null where there are none. */
   variant: 'nft' | 'legacy' | null;
-  /** By bridge, which MAC it has learned on which port. */
-  learnedMacs: Record<string, Record<string, string>>;
+  /** When it was collected, microseconds since the epoch; 0 if that is not known. */
+  time: number;
+  /** What bridges know: by bridge, then MAC in hex, the port; `age` in microseconds, long before none for what is never forgotten. */
+  learnedMacs: Record<string, Record<string, { port: string; age: number }>>;
   /** What is not as on the machine. */
   notes: Note[];
 }
@@ -71,6 +73,7 @@ export function readMachine(read: ReadCollected): CollectedMachine {
     rules6: six.text,
     sets: collection.text('ipset-save') ?? '',
     variant: four.variant ?? six.variant,
+    time: Number(collection.text('time')?.trim() || 0) * 1e6,
     learnedMacs: readLearnedMacs(collection),
     notes: collection.notes,
   };
@@ -94,7 +97,13 @@ function interfacesOf(
   const keys = new Set(routes.map(({ key }) => key));
   const interfaces: Record<string, InterfaceDescription> = {};
   for (const [name, { description }] of links) {
-    const texts = addresses.filter(({ device }) => device === name).map((address) => addressText(address, keys));
+    const here = addresses.filter(({ device }) => device === name);
+    // Of IPv6 addresses the kernel lists the last one first.
+    const added = [
+      ...here.filter(({ family }) => family === 4),
+      ...here.filter(({ family }) => family === 6).reverse(),
+    ];
+    const texts = added.map((address) => addressText(address, keys));
     const own = texts.filter((text) => name !== 'lo' || (text !== '127.0.0.1/8' && text !== '::1/128'));
     if (name === 'lo' && own.length === 0) continue;
     interfaces[name] = own.length === 0 ? description : { ...description, addresses: own };
@@ -228,14 +237,18 @@ function listenOf(collection: Collection, links: ReadonlyMap<string, CollectedLi
   });
 }
 
-/** `bridge fdb`: what bridges have learned, and what was added by hand. */
-function readLearnedMacs(collection: Collection): Record<string, Record<string, string>> {
-  const learned: Record<string, Record<string, string>> = {};
+/** An entry made so many microseconds in the future grows old with nobody. */
+const NEVER = -1e15;
+
+/** `bridge fdb`: what bridges have learned, and what was added by hand, which stays. */
+function readLearnedMacs(collection: Collection): CollectedMachine['learnedMacs'] {
+  const learned: CollectedMachine['learnedMacs'] = {};
   for (const { fields } of collection.entries('bridge-fdb.json') ?? []) {
     const [mac, port, bridge] = [word(fields, 'mac'), word(fields, 'ifname'), word(fields, 'master')];
     if (mac === null || port === null || bridge === null || port === bridge || word(fields, 'state') === 'permanent')
       continue;
-    learned[bridge] = { ...learned[bridge], [mac.replaceAll(':', '')]: port };
+    const age = word(fields, 'state') === 'static' ? NEVER : 0;
+    learned[bridge] = { ...learned[bridge], [mac.replaceAll(':', '')]: { port, age } };
   }
   return learned;
 }

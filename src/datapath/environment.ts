@@ -44,6 +44,8 @@ export interface RouteAnswer {
   device: Device | null;
   /** Next hop; null when on link. */
   gateway: AddressWords | null;
+  /** Where it is not the packet's: an IPv4 route `via inet6`. */
+  gatewayFamily?: Family;
   /**
    * The source address of packets of the machine that have none yet: the route's `src`, for IPv4 else what the kernel selects for it. Null
    * where the destination itself is the source (`local default dev lo`), where there is none, and for IPv6 without `src` (ask `sourceAddress`).

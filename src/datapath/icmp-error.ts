@@ -45,7 +45,7 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
     protocol: Protocol.icmp,
   });
   if (!usable(back)) return false;
-  if (back.device !== kernel.loopback && !kernel.peers.allowsIcmp(cause.src[0]!, type, kernel.clock.now)) return false;
+  if (back.device !== kernel.loopback && !kernel.peers.allowsIcmp(cause.src[0]!, type, code, kernel.clock.now)) return false;
   const source = route.type === 'local' ? cause.dst : sourceFor(kernel, 4, back, cause.src);
   if (source === null) return false;
 

@@ -114,7 +114,8 @@ export function linkHeaderFor(kernel: Kernel, packet: Packet, device: Device): U
     const low = dst[3]!;
     header.set([0x33, 0x33, low >>> 24, (low >>> 16) & 0xff, (low >>> 8) & 0xff, low & 0xff]);
   } else {
-    header.set(kernel.host.neighbourMac(packet.family, route.gateway ?? addressOf(dst), device), 0);
+    const family = route.gatewayFamily ?? packet.family;
+    header.set(kernel.host.neighbourMac(family, route.gateway ?? addressOf(dst), device), 0);
   }
   header.set(device.mac, 6);
   header[12] = packet.family === 4 ? 0x08 : 0x86;

@@ -35,6 +35,7 @@ interface Draft {
   table: number;
   device: Device | null;
   gateway: AddressWords | null;
+  gatewayFamily?: Family;
   /** `src`, or what the kernel sets for the routes that it makes. */
   source: AddressWords | null;
   mtu?: number;
@@ -83,6 +84,7 @@ function makeRoute(draft: Draft, devices: readonly Device[]): Route {
     table: draft.table,
     text: draft.text ?? routeText(draft),
     ...(draft.type === 'anycast' ? { anycast: true } : {}),
+    ...(draft.gatewayFamily === undefined ? {} : { gatewayFamily: draft.gatewayFamily }),
   };
   const loopback = devices[0]!;
   const loopbackMtu = family === 4 ? Math.min(loopback.mtu, IP_MAX_MTU) : loopback.mtu;
@@ -275,6 +277,7 @@ function writtenRoute(text: RouteText, devices: readonly Device[], tables: Routi
     table: text.table,
     device: refuses ? null : device,
     gateway,
+    ...(gateway === null || text.gatewayFamily === family ? {} : { gatewayFamily: text.gatewayFamily }),
     source: text.source,
     mtu: text.mtu,
     text: text.text,

@@ -16,12 +16,15 @@ import { readNetworkYaml } from '../../src/network/yaml.ts';
 import { wellKnownNames } from '../../src/simulation/names.ts';
 import { address, cloudArbitrary, describeCloud, PROBES } from './clouds.ts';
 import { type RealAnswer, RealNetwork } from './namespaces.ts';
+import { proveFrames } from './prove-frames.ts';
+import { proveRouter } from './prove-router.ts';
 
 const HELP = `Builds networks in real network namespaces, puts the same conversations there with real programs, and compares what iptsim says.
 
-  npm run test:cloud -- [--random N] [--seed S] [--variant nft|legacy] [NETWORK.yaml...]
+  npm run test:cloud -- [--random N] [--seed S] [--variant nft|legacy] [--only-router] [--record] [NETWORK.yaml...]
 
-Without files the conversations of fixtures/*/network.yaml, then N random clouds (2). Root on Linux with iptables, ipset, br_netfilter and Python 3.
+Without files the conversations of fixtures/*/network.yaml, then N random clouds (2), ARP over a bridge with the compiled ebtables rules, and
+the router of fixtures/imported-router, collected and imported (--only-router: this alone; --record: keep what it did in the fixture). Root on Linux with iptables, ipset, br_netfilter and Python 3.
 `;
 
 const { values, positionals } = parseArgs({
@@ -30,6 +33,8 @@ const { values, positionals } = parseArgs({
     random: { type: 'string', default: '2' },
     seed: { type: 'string', default: '1' },
     variant: { type: 'string', default: 'nft' },
+    'only-router': { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -39,7 +44,7 @@ const variant = values.variant === 'legacy' ? 'legacy' : 'nft';
 /** Why the proof cannot be made here; null if it can. */
 function unavailable(): string | null {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'root on Linux is needed';
-  for (const tool of ['ip', `iptables-${variant}-restore`, 'ipset', 'python3', 'ping', 'sysctl']) {
+  for (const tool of ['ip', `iptables-${variant}-restore`, 'ipset', 'ebtables-restore', 'python3', 'ping', 'sysctl']) {
     if (spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0) return `${tool} is not installed`;
   }
   return existsSync('/proc/sys/net/bridge') ? null : 'the module br_netfilter is not loaded';
@@ -231,6 +236,7 @@ async function main(): Promise<number> {
   }
   let failed = 0;
   let conversations = 0;
+  if (values['only-router']) return (await proveRouter(root, values.record)) === 0 ? 0 : 1;
   const cases = [...fixtureCases(), ...(positionals.length > 0 ? [] : randomCases())];
   for (const [number, each] of cases.entries()) {
     const wrong = await prove(each, number);
@@ -241,6 +247,7 @@ async function main(): Promise<number> {
     );
     for (const text of wrong) process.stdout.write(`  ${text}\n`);
   }
+  if (positionals.length === 0) failed += proveFrames() + (await proveRouter(root, values.record));
   process.stdout.write(`${cases.length} networks, ${conversations} conversations, ${failed} differences\n`);
   return failed === 0 ? 0 : 1;
 }

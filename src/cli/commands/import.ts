@@ -110,20 +110,15 @@ function run(directory: string, flags: ImportFlags, io: Io): number {
 }
 
 /** A machine that has just been switched on, whose bridges know who is where. */
-function memoryOf({ learnedMacs }: CollectedMachine): MachineMemory {
+function memoryOf({ learnedMacs, time }: CollectedMachine): MachineMemory {
   return {
-    clock: 0,
+    clock: time,
     uptime: 0,
     random: [],
     ruleState: {},
     namedState: {},
     conntrack: '',
-    learnedMacs: Object.fromEntries(
-      Object.entries(learnedMacs).map(([bridge, macs]) => [
-        bridge,
-        Object.fromEntries(Object.entries(macs).map(([mac, port]) => [mac, { port, age: 0 }])),
-      ]),
-    ),
+    learnedMacs,
     fragments: null,
     stack: null,
   };

@@ -83,7 +83,8 @@ function redirectFrame(kernel: Kernel, packet: Packet, bridge: Device): boolean 
   }
   packet.linkHeader = packet.linkHeader!.slice();
   if (bridged) {
-    packet.linkHeader.set(host.neighbourMac(packet.family, route.gateway ?? addressOf(packet.dst), bridge), 0);
+    const family = route.gatewayFamily ?? packet.family;
+    packet.linkHeader.set(host.neighbourMac(family, route.gateway ?? addressOf(packet.dst), bridge), 0);
   } else {
     packet.linkHeader.set(bridge.mac, 0);
     packet.packetType = PacketType.host;

@@ -19,6 +19,9 @@ interface Peer {
   redirects: number;
 }
 
+const UNREACHABLE = 3;
+const FRAGMENTATION_NEEDED = 4;
+
 export type PeerMemory = [address: number, tokens: number, last: number, redirects: number];
 
 /** Limits what the machine answers to each IPv4 address (net/ipv4/inetpeer.c, icmp.c, route.c). */
@@ -51,8 +54,10 @@ export class Peers {
   }
 
   /** Whether an ICMP message of that type may go to `address` (icmpv4_xrlim_allow). */
-  allowsIcmp(address: number, type: number, now: number): boolean {
+  allowsIcmp(address: number, type: number, code: number, now: number): boolean {
     if (this.#rateLimit === 0 || (this.#rateMask & (1 << type)) === 0) return true;
+    // Path MTU discovery is not to be slowed down (icmpv4_mask_allow).
+    if (type === UNREACHABLE && code === FRAGMENTATION_NEEDED) return true;
     return spend(this.#peer(address, now), BURST * this.#rateLimit, this.#rateLimit, now);
   }
 
