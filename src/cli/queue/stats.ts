@@ -26,7 +26,8 @@ export interface QueueStatistics {
 }
 
 /** Makes many connections of one packet and counts into which queues they fall. Every queue has a listener that accepts. */
-export async function queueStatistics(options: StatsOptions, io: Io): Promise<QueueStatistics> {
+export async function queueStatistics(options: StatsOptions, outer: Io): Promise<QueueStatistics> {
+  const io: Io = { ...outer, err: (text) => outer.err(text.replace(/^iptsim trace: /, 'iptsim queue: ')) };
   const line = parseLine(options.packet);
   const item: WrittenItem = { line, label: options.packet };
   const repeat = readRepeat(options.repeat);
