@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
 import path from 'node:path';
 import { CONNTRACK_FILE, type EntryLine } from '../../conntrack/store.ts';
 import { type AgentCommand, type HostState, restoreInput } from '../../groups/agent/plan.ts';
 import { type ConnectionJudge, deletionOf } from '../../groups/agent/stale.ts';
 import { tablesOf } from '../../groups/agent/tables.ts';
+import type { StandingRules } from '../../groups/agent/watch.ts';
 import { contentKey } from '../../groups/keys.ts';
 import type { Family } from '../../packet/family.ts';
 import { readStateFile, writeStateFile } from '../../state/files.ts';
@@ -27,7 +28,7 @@ const FILES = ['rules.v4', 'rules.v6', SETS_FILE] as const;
 /** The state directory of a simulated host, as its agent sees it. */
 export class AgentHost {
   readonly name: string;
-  readonly directory: string;
+  directory: string;
   private readonly io: Io;
 
   constructor(name: string, directory: string, io: Io) {
@@ -52,6 +53,18 @@ export class AgentHost {
         }),
       );
     return { tables4: tables(4), tables6: tables(6), sets: readStateFile(this.directory, SETS_FILE) ?? '' };
+  }
+
+  /** Rules and sets as text. */
+  standing(): StandingRules {
+    const text = (name: string): string => readStateFile(this.directory, name) ?? '';
+    return { rules4: text('rules.v4'), rules6: text('rules.v6'), sets: text(SETS_FILE) };
+  }
+
+  /** From now on works on a copy of the directory, for a trial. */
+  moveTo(directory: string): void {
+    if (this.exists) cpSync(this.directory, directory, { recursive: true });
+    this.directory = directory;
   }
 
   /** Connections that the judge finds no longer allowed. */

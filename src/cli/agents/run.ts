@@ -4,7 +4,7 @@ import { type AgentCommand, emptyRules, type HostPlan, planHost } from '../../gr
 import { ForeignSetError } from '../../groups/agent/set-stages.ts';
 import { STAGES, type Stage } from '../../groups/agent/stages.ts';
 import { type ConnectionJudge, connectionJudge } from '../../groups/agent/stale.ts';
-import { compileHost, portsByHost } from '../../groups/compile.ts';
+import { compileHost, type HostRules, portsByHost } from '../../groups/compile.ts';
 import { hostKeys } from '../../groups/keys.ts';
 import type { VmPort } from '../../groups/model.ts';
 import type { NetworkPlan } from '../../network/plan.ts';
@@ -17,12 +17,20 @@ export interface BusyHost {
   host: AgentHost;
   plan: HostPlan;
   judge: ConnectionJudge;
+  /** What its agent remembers when it is done. */
   goal: string;
+  /** What the host loads in the end. */
+  rules: HostRules;
+  /** Its machines, and those that left for other hosts. */
+  ports: readonly VmPort[];
+  leaving: readonly VmPort[];
+  /** Its own addresses. */
+  own: ReadonlySet<string>;
 }
 
 /** One command of the change, in the order in which all are sent. */
 export interface AgentStep {
-  host: string;
+  host: BusyHost;
   stage: Stage;
   command: AgentCommand;
   /** Connections that `conntrack -D` takes away. */
@@ -32,8 +40,8 @@ export interface AgentStep {
 /** What the agents of all hosts found. */
 export interface Survey {
   busy: BusyHost[];
-  /** Hosts looked at, and of these how many are as their agents left them: they were not compiled. */
-  hosts: number;
+  /** All hosts looked at, and how many of them are as their agents left them: they were not compiled. */
+  hosts: readonly AgentHost[];
   untouched: number;
 }
 
@@ -60,7 +68,7 @@ export function survey(
   const ports = portsByHost(cloud);
   const keys = hostKeys(cloud);
   const hosts = agentHosts(plan, ports, state, io).filter(({ name }) => only === null || name === only);
-  const result: Survey = { busy: [], hosts: hosts.length, untouched: 0 };
+  const result: Survey = { busy: [], hosts, untouched: 0 };
   for (const [index, host] of hosts.entries()) {
     const goal = keys.get(host.name) ?? 'no machines';
     if (host.isAt(goal)) result.untouched++;
@@ -91,6 +99,10 @@ function prepare(
       plan: planHost(present, rules, leaving.length === 0 ? rules : compileHost(host.name, all, cloud)),
       judge: connectionJudge(cloud, all, own),
       goal,
+      rules,
+      ports: all,
+      leaving,
+      own,
     };
   } catch (error) {
     if (error instanceof ForeignSetError) throw new AgentError(`${host.name}: ${error.message}`);
@@ -102,13 +114,13 @@ function prepare(
  * The commands of all hosts in the order in which they are sent, each made when those before it have been carried out by whoever takes them:
  * what connections there are shows only then.
  */
-export function* agentSteps(busy: readonly BusyHost[]): Generator<AgentStep & { agent: AgentHost }> {
+export function* agentSteps(busy: readonly BusyHost[]): Generator<AgentStep> {
   for (const stage of STAGES) {
-    for (const { host, plan, judge } of busy) {
-      for (const command of plan.stages[stage]) {
-        const stale = command.tool === 'conntrack' ? host.stale(judge) : [];
+    for (const host of busy) {
+      for (const command of host.plan.stages[stage]) {
+        const stale = command.tool === 'conntrack' ? host.host.stale(host.judge) : [];
         if (command.tool === 'conntrack' && stale.length === 0) continue;
-        yield { host: host.name, stage, command, stale, agent: host };
+        yield { host, stage, command, stale };
       }
     }
   }

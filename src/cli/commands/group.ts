@@ -13,8 +13,10 @@ import { stopText } from '../../network/report-text.ts';
 import { NetworkFileError } from '../../network/yaml.ts';
 import { formatAddress, parseAddress } from '../../packet/address-text.ts';
 import { nearest } from '../../packet/notation/error.ts';
+import { StateError } from '../../state/files.ts';
+import { AgentError } from '../agents/host.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
-import { compileLoaded, type LoadedCloud, loadCloud } from '../network/groups.ts';
+import { compileLoaded, GroupUsageError, type LoadedCloud, loadCloud } from '../network/groups.ts';
 import { located, startNetwork } from '../network/load.ts';
 import { type ApplyFlags, apply } from './group-apply.ts';
 
@@ -32,9 +34,6 @@ Examples:
 docs/groups.md describes groups. Exit status: 0 done (explain: allowed); 1 the
 file is wrong, or (explain) refused; 2 wrong usage.
 `;
-
-/** Words on the command line that name nothing. */
-class GroupUsageError extends Error {}
 
 /** `iptsim group`. */
 export const group: CliCommand = async (_name, args, io) => {
@@ -76,7 +75,10 @@ export const group: CliCommand = async (_name, args, io) => {
   )
     .requiredOption('--state <dir>', "the hosts' state directories are DIR/HOST")
     .option('--host <name>', 'this host only')
+    .option('--out <dir>', 'write what real hosts would be given: DIR/HOST/apply.sh and its files')
     .option('--dry-run', 'show the commands, change nothing')
+    .option('--verify', 'trace packets between the steps: none forbidden passes, no established connection breaks')
+    .option('--full', 'show all lines of long commands')
     .option('--json', 'one JSON object a line for each command')
     .action(async (file: string | undefined, flags: ApplyFlags) => {
       status = await apply({ ...flags, file: file ?? flags.file }, io);
@@ -87,8 +89,9 @@ export const group: CliCommand = async (_name, args, io) => {
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof NetworkFileError) && !(error instanceof GroupUsageError)) throw error;
-    io.err(`iptsim group: ${error.message}\n`);
+    const isKnown = [NetworkFileError, GroupUsageError, AgentError, StateError].some((kind) => error instanceof kind);
+    if (!isKnown) throw error;
+    io.err(`iptsim group: ${(error as Error).message}\n`);
     return error instanceof GroupUsageError ? 2 : 1;
   }
 };

@@ -6,6 +6,9 @@ import type { NetworkPlan } from '../../network/plan.ts';
 import { type NetworkFile, NetworkFileError } from '../../network/yaml.ts';
 import { located, planOf, readNetworkFile } from './load.ts';
 
+/** Words on the command line that name nothing in the cloud. */
+export class GroupUsageError extends Error {}
+
 /** A network with security groups. */
 export interface LoadedCloud {
   file: NetworkFile;

@@ -39,11 +39,9 @@ export function restoreInput(command: Extract<AgentCommand, { tool: 'restore' }>
 }
 
 /** A host without machines. */
-export function emptyRules(host: string): Pick<HostRules, 'host' | 'sets' | 'rules4' | 'rules6'> {
-  return { host, sets: '', rules4: '', rules6: '' };
+export function emptyRules(host: string): HostRules {
+  return { host, sets: '', rules4: '', rules6: '', frames: '' };
 }
-
-type Rules = Pick<HostRules, 'host' | 'sets' | 'rules4' | 'rules6'>;
 
 /**
  * The smallest change that brings a host to its goal, in stages. Throws ForeignSetError.
@@ -52,7 +50,7 @@ type Rules = Pick<HostRules, 'host' | 'sets' | 'rules4' | 'rules6'>;
  * @param leaving the same with machines that have left for other hosts, while their chains are still here: until these go, what the groups
  *   take away is taken away from them here too
  */
-export function planHost(present: HostState, goal: Rules, leaving: Rules = goal): HostPlan {
+export function planHost(present: HostState, goal: HostRules, leaving: HostRules = goal): HostPlan {
   const families = ([4, 6] as const).map((family) => {
     const now = family === 4 ? present.tables4 : present.tables6;
     const [wanted, gone] = [goal, leaving].map((rules) => readCompiled(family === 4 ? rules.rules4 : rules.rules6));

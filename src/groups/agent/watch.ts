@@ -172,32 +172,42 @@ export class Watch {
     this.nodes.set(host, node);
   }
 
-  /** Sends the packets of all flows over a host that starts anew from what it remembers. */
+  /** Sends the packets of all flows over a host that starts anew from what it remembers: a bridge learns where machines are, and were. */
   private look(host: string): void {
     this.start(host);
-    const { rules4 } = this.standing.get(host)!;
-    const guards = (way: Passage): boolean => way.taps.every((tap) => rules4.includes(`:${portChain('i', tap)} `));
-    this.flows.forEach(({ flow, before, after }, index) => {
-      [...new Set([before, after])].forEach((ways, variant) => {
-        if (ways === null) return;
-        for (const way of ways) {
-          if (way.host !== host) continue;
-          const port = FIRST_PORT + STRIDE * index;
-          const isKnown =
-            before === after &&
-            exchange(flow, port, this.tracked[index]!).every(({ bytes, back }) => this.crosses(way, bytes(), back));
-          const fresh = this.crosses(way, firstPacket(flow, port + 1 + variant), false);
-          this.seenOn(ways).set(host, { fresh, known: isKnown, guarded: guards(way) });
-        }
-      });
+    this.flows.forEach((flow, index) => {
+      if (flow.before !== null) this.lookAt(host, flow, flow.before, index, 1);
+    });
+    if (!this.flows.some(({ before, after }) => before !== after)) return;
+    this.start(host);
+    this.flows.forEach((flow, index) => {
+      if (flow.after !== null && flow.after !== flow.before) this.lookAt(host, flow, flow.after, index, 2);
     });
   }
 
-  /** Whether the rules of a machine ask for known connections; those of stateless groups do not, nor is a machine without rules hindered. */
-  private tracks(host: string, tap: string): boolean {
+  private lookAt(
+    host: string,
+    { flow, before, after }: WatchedFlow,
+    ways: readonly Passage[],
+    index: number,
+    offset: number,
+  ): void {
     const { rules4 } = this.standing.get(host)!;
-    const chain = portChain('i', tap);
-    return !rules4.includes(`:${chain} `) || rules4.includes(`-A ${chain} -m state --state RELATED,ESTABLISHED `);
+    const port = FIRST_PORT + STRIDE * index;
+    for (const way of ways) {
+      if (way.host !== host) continue;
+      const known =
+        before === after &&
+        exchange(flow, port, this.tracked[index]!).every(({ bytes, back }) => this.crosses(way, bytes(), back));
+      const fresh = this.crosses(way, firstPacket(flow, port + offset), false);
+      const guarded = way.taps.every((tap) => rules4.includes(`:${portChain('i', tap)} `));
+      this.seenOn(ways).set(host, { fresh, known, guarded });
+    }
+  }
+
+  /** Whether the rules of a machine ask for known connections: those of stateless groups do not, and without rules Linux tracks none. */
+  private tracks(host: string, tap: string): boolean {
+    return this.standing.get(host)!.rules4.includes(`-A ${portChain('i', tap)} -m state --state RELATED,ESTABLISHED `);
   }
 
   private seenOn(ways: readonly Passage[]): Map<string, Seen> {
