@@ -56,6 +56,8 @@ export interface RouteAnswer {
   table: number;
   /** The route or rule as `ip` would print it, for people. */
   text: string;
+  /** Length of the route's prefix; absent where no route was looked up. */
+  prefixLength?: number;
   /** IPv6: the destination is a subnet-router anycast address of this machine (`type` is then local). */
   anycast?: boolean;
 }
@@ -76,6 +78,8 @@ export interface InputRoute {
   icmpCode: number;
   /** The error is one of those of `ip_error`, which are limited per source address by net.ipv4.route.error_burst and error_cost. */
   limited: boolean;
+  /** Realms of its source (upper half) and its destination, for `-m realm` (`tclassid`). */
+  realm: number;
   /** For `forward`: an ICMP redirect is due, as far as send_redirects allows (`IPSKB_DOREDIRECT`). */
   redirect: boolean;
 }
@@ -235,6 +239,8 @@ export interface MachineServices {
   sendReset(packet: Packet, at: HookState): void;
   /** ICMP or ICMPv6 error in answer to the packet, with all the cases in which REJECT is silent. */
   sendUnreachable(packet: Packet, at: HookState, type: number, code: number): void;
+  /** An ICMPv6 error about a packet, with its pointer or MTU, wherever the stack would send one (icmpv6_send). */
+  sendIcmpv6Error(packet: Packet, type: number, code: number, info: number): void;
   /** A packet that this machine makes itself, through OUTPUT and POSTROUTING, routed by its destination. */
   sendLocal(packet: Packet): void;
   /** TEE: a copy goes to the gateway (over `device` if given). */

@@ -2,11 +2,10 @@ import type { Conntrack } from '../conntrack/service.ts';
 import type { Nat } from '../nat/service.ts';
 import type { Family } from '../packet/family.ts';
 import type { Packet } from '../packet/packet.ts';
-import { Protocol } from '../packet/protocol.ts';
 import type { FragmentQueues } from './defragment.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import { type HookFunction, type HookFunctions, type RouteKey, routeKeyChanged, routeKeyOf } from './hook-runner.ts';
-import { HOOK_ENTRIES, HOOK_NAMES, Hook, type HookEntry, type HookState, type TableName } from './hooks.ts';
+import { HOOK_NAMES, Hook, type HookEntry, type HookState, hookEntries, type TableName } from './hooks.ts';
 import { summedHeader } from './ipv6/local.ts';
 import type { Needs } from './needs.ts';
 import type { TableProgram } from './program.ts';
@@ -21,6 +20,7 @@ export interface TableRunner {
 
 export interface HookFunctionDependencies {
   family: Family;
+  variant: 'legacy' | 'nft';
   tables: ReadonlyMap<TableName, TableRunner>;
   needs: Needs;
   conntrack: Conntrack;
@@ -33,10 +33,10 @@ export interface HookFunctionDependencies {
   reroute(packet: Packet, at: HookState): boolean;
 }
 
-/** What is called at each hook of a family, in the order of HOOK_ENTRIES; what no rule needs is left out. */
+/** What is called at each hook of a family, in the order of `hookEntries`; what no rule needs is left out. */
 export function hookFunctions(dependencies: HookFunctionDependencies): HookFunctions {
   return HOOK_NAMES.map((name, hook) =>
-    HOOK_ENTRIES[name].flatMap((entry) => hookFunction(entry, hook as Hook, dependencies) ?? []),
+    hookEntries(name, dependencies.variant).flatMap((entry) => hookFunction(entry, hook as Hook, dependencies) ?? []),
   );
 }
 
@@ -66,7 +66,7 @@ function tracking({ conntrack, family }: HookFunctionDependencies, hook: Hook): 
   if (family === 4 || hook !== Hook.prerouting) return (packet, at) => conntrack.in(packet, at);
   return (packet, at) => {
     const verdict = conntrack.in(packet, at);
-    if (packet.protocol === Protocol.udp && packet.connection !== null) packet.summedHeader = summedHeader(packet);
+    if (packet.verified) packet.summedHeader = summedHeader(packet);
     return verdict;
   };
 }

@@ -47,13 +47,21 @@ export type HookEntry =
   | 'synproxy'
   | 'confirm';
 
-export const HOOK_ENTRIES: Readonly<Record<HookName, readonly HookEntry[]>> = {
+const HOOK_ENTRIES: Readonly<Record<HookName, readonly HookEntry[]>> = {
   PREROUTING: ['defrag', 'raw', 'conntrack', 'mangle', 'nat-destination'],
   INPUT: ['mangle', 'filter', 'security', 'nat-source', 'helper', 'synproxy', 'confirm'],
   FORWARD: ['mangle', 'filter', 'security'],
   OUTPUT: ['defrag', 'raw', 'conntrack', 'mangle', 'nat-destination', 'filter', 'security'],
   POSTROUTING: ['mangle', 'nat-source', 'helper', 'synproxy', 'confirm'],
 };
+
+/** iptables-nft registers the table security at 150: behind source NAT. */
+const NFT_INPUT: readonly HookEntry[] = ['mangle', 'filter', 'nat-source', 'security', 'helper', 'synproxy', 'confirm'];
+
+/** What is called at a hook under that variant. */
+export function hookEntries(hook: HookName, variant: 'legacy' | 'nft'): readonly HookEntry[] {
+  return variant === 'nft' && hook === 'INPUT' ? NFT_INPUT : HOOK_ENTRIES[hook];
+}
 
 /** Where a packet is when a rule looks at it (`struct nf_hook_state`). One object is reused for a whole hook. */
 export interface HookState {

@@ -1,8 +1,8 @@
-import { writeUint16, writeUint32 } from '../packet/bytes.ts';
-import { partialChecksum } from '../packet/checksum.ts';
+import { writeUint32 } from '../packet/bytes.ts';
 import { findHeader6 } from '../packet/decode.ts';
 import type { Family } from '../packet/family.ts';
 import { type Packet, PacketType } from '../packet/packet.ts';
+import { bytesInMemory } from '../packet/pending-checksum.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { tosOf } from '../packet/rewrite.ts';
 import { compose } from './compose.ts';
@@ -45,7 +45,8 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
     protocol: Protocol.icmp,
   });
   if (!usable(back)) return false;
-  if (back.device !== kernel.loopback && !kernel.peers.allowsIcmp(cause.src[0]!, type, code, kernel.clock.now)) return false;
+  if (back.device !== kernel.loopback && !kernel.peers.allowsIcmp(cause.src[0]!, type, code, kernel.clock.now))
+    return false;
   const source = route.type === 'local' ? cause.dst : sourceFor(kernel, 4, back, cause.src);
   if (source === null) return false;
 
@@ -78,9 +79,7 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
 
 /** Puts the packet, as far as it goes, behind the ICMP header: a checksum that is left to the device is not there yet. */
 function quote(body: Uint8Array, cause: Packet): void {
-  body.set(cause.bytes.subarray(0, body.length - 8), 8);
-  const at = 8 + cause.transport + 16;
-  if (cause.checksumPending && at + 2 <= body.length) writeUint16(body, at, partialChecksum(cause));
+  body.set(bytesInMemory(cause).subarray(0, body.length - 8), 8);
 }
 
 /** The address from which the machine speaks over a route; null if it has none. */

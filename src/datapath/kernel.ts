@@ -93,6 +93,7 @@ function gatewayText(gateway: AddressWords): string {
 /** Runs a packet of the machine, already routed, through OUTPUT (`__ip_local_out`). */
 export function localOut(kernel: Kernel, packet: Packet): void {
   packet.time = kernel.clock.real;
+  packet.realm = packet.route!.realm;
   if (packet.kernelMade || packet.isCopy) kernel.held.push(packet);
   kernel.runner.run(packet, Hook.output, null, packet.route!.device, Stage.output);
 }

@@ -92,6 +92,7 @@ export function createMachine(options: MachineOptions): Machine {
     programs.push([ruleset, [...tables.values()].map((table) => table.program)]);
     return hookFunctions({
       family,
+      variant: options.variant,
       tables,
       needs,
       conntrack,

@@ -1,9 +1,8 @@
 import type { Device } from '../host/device.ts';
-import { writeUint16 } from '../packet/bytes.ts';
-import { partialChecksum } from '../packet/checksum.ts';
 import { decode } from '../packet/decode.ts';
 import { needsFragmenting } from '../packet/fragmentation.ts';
 import { Packet, PacketType } from '../packet/packet.ts';
+import { leaveChecksumPending } from '../packet/pending-checksum.ts';
 import { sendOverBridge } from './bridge/send.ts';
 import { fragmentIpv4, fragmentIpv6 } from './fragmenting.ts';
 import { Hook } from './hooks.ts';
@@ -33,14 +32,18 @@ function hearsItself(kernel: Kernel, { family, local, route, dst }: Packet): boo
 /** That copy: it goes through POSTROUTING as well, and comes in by the device on which the original leaves. */
 function sendToItself(kernel: Kernel, packet: Packet): void {
   const copy = pieceOf(packet, packet.bytes.slice());
+  copy.twin = packet;
   // What becomes of it is not the fate of the packet.
   copy.kernelMade = true;
+  // A clone belongs to no socket.
+  copy.owner = copy.listener = null;
+  copy.controlSocket = false;
   kernel.runner.run(copy, Hook.postrouting, null, packet.route!.device, Stage.loopBack);
 }
 
 /** POSTROUTING has let that copy pass. */
 export function loopBack(kernel: Kernel, packet: Packet): void {
-  packet.packetType = packet.route!.type === 'broadcast' ? PacketType.broadcast : PacketType.multicast;
+  packet.packetType = PacketType.loopback;
   packet.linkHeader = null;
   packet.inDevice = packet.route!.device;
   packet.outDevice = null;
@@ -89,7 +92,7 @@ function transmitOn(kernel: Kernel, packet: Packet, device: Device): void {
 
 /** Sent to the machine itself: it comes in over `lo` when the current packet is done, keeping its route and connection. */
 function loop(kernel: Kernel, packet: Packet): void {
-  if (packet.checksumPending) writeUint16(packet.bytes, packet.transport + 16, partialChecksum(packet));
+  leaveChecksumPending(packet);
   packet.packetType = PacketType.host;
   packet.linkHeader = new Uint8Array(14);
   packet.linkHeader[12] = packet.family === 4 ? 0x08 : 0x86;

@@ -1,7 +1,6 @@
 import type { Device } from '../host/device.ts';
-import { writeUint16 } from '../packet/bytes.ts';
-import { partialChecksum } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
+import { bytesInMemory } from '../packet/pending-checksum.ts';
 import { type Observer, picture } from '../trace/steps.ts';
 import type { LogRecord, NflogRecord } from './environment.ts';
 import { HOOK_NAMES, type HookState } from './hooks.ts';
@@ -141,7 +140,7 @@ export class Recorder {
 
   delivered(packet: Packet): void {
     this.reached(packet);
-    if (this.collect) this.outcome.delivered.push({ family: packet.family, bytes: packet.bytes });
+    if (this.collect) this.outcome.delivered.push({ family: packet.family, bytes: bytesInMemory(packet) });
     this.observer?.({ kind: 'delivered', packet: picture(packet) });
   }
 
@@ -215,18 +214,9 @@ export class Recorder {
         out: at.outDevice?.name ?? null,
         physin: packet.physicalIn?.name ?? null,
         physout: packet.physicalOut?.name ?? null,
-        bytes: inMemory(packet).slice(0, length),
+        bytes: bytesInMemory(packet).slice(0, length),
       });
     }
     this.observer?.({ kind: 'nflog', group: record.group, prefix: record.prefix });
   }
-}
-
-/** The bytes as they lie in the kernel's memory: a checksum that is left to the device is not there yet. */
-function inMemory(packet: Packet): Uint8Array {
-  const field = packet.transport + 16;
-  if (!packet.checksumPending || field + 2 > packet.bytes.length) return packet.bytes;
-  const bytes = packet.bytes.slice();
-  writeUint16(bytes, field, partialChecksum(packet));
-  return bytes;
 }

@@ -128,7 +128,6 @@ function contentIsRight(cause: Packet): boolean {
     case Protocol.esp:
     case Protocol.sctp:
     case Protocol.udplite:
-    case Protocol.dccp:
       return true;
   }
   return checksumHolds(cause, protocol);

@@ -3,6 +3,7 @@ import type { Nat } from '../nat/service.ts';
 import type { RandomGenerator, SimulationClock } from './clock.ts';
 import { duplicate } from './duplicate.ts';
 import type { Host, MachineServices, SetServices } from './environment.ts';
+import { sendIcmpv6Error } from './icmp-error.ts';
 import { type Kernel, noteAnswer, sendFromKernel } from './kernel.ts';
 import { sendReset, sendUnreachable } from './reject.ts';
 import type { NamedStates } from './states.ts';
@@ -35,6 +36,9 @@ export function machineServices(parts: ServiceParts): MachineServices {
     },
     sendUnreachable(packet, at, type, code) {
       if (sendUnreachable(kernel(), packet, at, type, code)) kernel().recorder.answered(packet);
+    },
+    sendIcmpv6Error(packet, type, code, info) {
+      if (sendIcmpv6Error(kernel(), packet, type, code, info)) kernel().recorder.answered(packet);
     },
     sendLocal(packet) {
       packet.local = true;

@@ -67,6 +67,7 @@ class SimulatedHost implements Host, InputHost {
     protocol: 0,
     sourcePort: 0,
     destinationPort: 0,
+    sourceRealm: 0,
   };
   readonly #byName = new Map<string, Device>();
   readonly #sysctls: Sysctls;
@@ -235,6 +236,18 @@ class SimulatedHost implements Host, InputHost {
         mtu: device.mtu,
         text: `dev ${device.name}`,
       };
+    }
+    // 127/8 stays inside, unless the interface has it (route_localnet).
+    if (
+      output &&
+      query.family === 4 &&
+      query.source !== undefined &&
+      query.source[0] >>> 24 === 127 &&
+      answer.device !== null &&
+      answer.device.kind !== 'loopback' &&
+      !this.settings4(answer.device).routeLocalnet
+    ) {
+      return noRoute();
     }
     // A limited broadcast or a multicast group goes out over what the unicast route says.
     if (output && query.family === 4 && answer.type === 'unicast') {

@@ -63,6 +63,7 @@ export function emptyInputRoute(): InputRoute {
     icmpCode: 0,
     limited: false,
     redirect: false,
+    realm: 0,
   };
 }
 
@@ -73,6 +74,7 @@ function reset(out: InputRoute): void {
   out.multicast = false;
   out.limited = false;
   out.redirect = false;
+  out.realm = 0;
 }
 
 function drop(out: InputRoute, reason: string): InputRoute {
@@ -164,6 +166,7 @@ export function validateSource4(
   const back = host.lookup4(flow, null).route;
   if (back !== null && isUsable(back)) {
     if (back.type !== 'unicast' && (back.type !== 'local' || !acceptLocal)) return SOURCE_BAD;
+    flow.sourceRealm = back.realm;
     if (back.device === device || (back.type === 'local' && device.kind === 'loopback')) return linkage(back);
     if (hasAddress) {
       if (filter === 1) return SOURCE_BAD;
@@ -172,6 +175,7 @@ export function validateSource4(
       return over !== null && over.type === 'unicast' ? linkage(over) : SOURCE_GOOD;
     }
   }
+  flow.sourceRealm = 0;
   return filter !== 0 ? SOURCE_BAD : SOURCE_GOOD;
 }
 
@@ -199,6 +203,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
 
   const { flow } = host;
   fillFlow(flow, packet, device);
+  flow.sourceRealm = 0;
   const result = host.lookup4(flow, null);
   const { route, refusedBy } = result;
   out.route = host.answerOf(result, false);
@@ -218,6 +223,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   } else if (route.type === 'local') {
     if (validateSource4(host, packet, device, packet.dst, null) < 0) return drop(out, 'martian source');
     out.action = 'local';
+    out.realm = (flow.sourceRealm << 16) >>> 0;
     return out;
   }
   if (!forwards) return drop(out, 'not for this machine, and this interface does not forward');
@@ -228,6 +234,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
     return drop(out, 'a frame to a broadcast or multicast MAC is not forwarded');
   out.redirect = route.device === device && check === SOURCE_ON_LINK && settings.sendRedirects;
   out.action = 'forward';
+  out.realm = ((flow.sourceRealm << 16) | out.route.realm) >>> 0;
   return out;
 }
 

@@ -21,6 +21,8 @@ export interface Flow extends FlowPorts {
   tos: number;
   uid: number;
   protocol: number;
+  /** The realm of a received packet's source, once that was looked up. */
+  sourceRealm: number;
 }
 
 /** A rule of an action other than a table ended the search. */

@@ -40,7 +40,7 @@ export function fragment4(packet: Packet, mtu: number, ignoreDontFragment = fals
   const { bytes, fragmentMaxSize } = packet;
   const flags = readUint16(bytes, 6);
   if ((flags & DONT_FRAGMENT) !== 0) {
-    const ignored = ignoreDontFragment || fragmentMaxSize > 0;
+    const ignored = ignoreDontFragment || packet.ignoreDontFragment || fragmentMaxSize > 0;
     if (!ignored || fragmentMaxSize > mtu) return null;
   }
   const header = (bytes[0]! & 15) * 4;
@@ -122,7 +122,7 @@ function withFirstFitted(sizes: readonly number[] | null, payload: number): read
  */
 export function fragment6(packet: Packet, mtu: number, id: number, local = false): Uint8Array[] | null {
   const { bytes, fragmentMaxSize } = packet;
-  if (bytes.length > mtu && !local && fragmentMaxSize === 0) return null;
+  if (bytes.length > mtu && !local && !packet.ignoreDontFragment && fragmentMaxSize === 0) return null;
   if (fragmentMaxSize > mtu) return null;
   const fixed = unfragmentablePart(bytes);
   if (fixed === null) return null;

@@ -82,13 +82,15 @@ export class Packet {
   realm = 0;
   cpu = 0;
   owner: SocketOwner | null = null;
+  /** The listening socket's owner, of its SYN+ACK: only `-m owner` looks through the half-open connection to it (`skb_to_full_sk`). */
+  listener: SocketOwner | null = null;
   /** The way it takes (`skb_dst`); null before it was routed. */
   route: RouteAnswer | null = null;
   /** IPv4 options of a received packet, once they were read (`IPCB(skb)->opt`); null if it has none. */
   options: Ipv4Options | null = null;
   /**
-   * IPv6 UDP: what of the header conntrack summed up when it checked the checksum (first word and hop limit); -1 if it did not. Linux believes
-   * that sum later: a longer datagram to this machine whose header changed meanwhile is lost (udp6_csum_init).
+   * IPv6: what of the header conntrack summed up when it found the checksum right (first word and hop limit); -1 if it did not. Linux goes by
+   * that sum later: where the header changed meanwhile the checksum counts again, and a longer UDP datagram to this machine is lost (udp6_csum_init).
    */
   summedHeader = -1;
   /** The local socket that TPROXY chose for it. */
@@ -106,8 +108,8 @@ export class Packet {
   connection: Connection | null = null;
   conntrackInfo: ConntrackInfo = ConntrackInfo.new;
   /**
-   * TCP of this machine whose checksum is left to the device (CHECKSUM_PARTIAL): what is sent to the machine itself over `lo` never gets one, and
-   * shows only the sum of the pseudo header.
+   * The checksum is left to the device (CHECKSUM_PARTIAL): TCP of this machine, and what a helper changed. What is sent to the machine itself over
+   * `lo` never gets one, and shows only the sum of the pseudo header.
    */
   checksumPending = false;
   /** Connection tracking has found the checksum of its content right (`csum_valid`): that is not asked again, whatever is changed later. */
@@ -118,6 +120,10 @@ export class Packet {
   described: Readonly<Record<string, string>> | null = null;
   /** Bytes of the largest fragment and whether DF was set, after reassembly (`frag_max_size`); 0 if never fragmented. */
   fragmentMaxSize = 0;
+  /** May be cut whatever its DF bit says (`skb->ignore_df`): it came in fragments whose size is no longer known. */
+  ignoreDontFragment = false;
+  /** The packet from which this copy was made: what changes a header without care changes that one's too (`skb_clone`). */
+  twin: Packet | null = null;
   /** Crossed a bridge on the way in: the destination it had when it entered PREROUTING, to notice DNAT (`nf_bridge->ipv4_daddr`). */
   bridgeDestination: Uint32Array | null = null;
   /** Its frame was for another machine (`nf_bridge->pkt_otherhost`); IP sees it as one for this machine meanwhile. */
@@ -164,6 +170,7 @@ export class Packet {
     this.realm = 0;
     this.cpu = 0;
     this.owner = null;
+    this.listener = null;
     this.route = null;
     this.options = null;
     this.summedHeader = -1;
@@ -180,6 +187,8 @@ export class Packet {
     this.hotdrop = false;
     this.described = null;
     this.fragmentMaxSize = 0;
+    this.ignoreDontFragment = false;
+    this.twin = null;
     this.bridgeDestination = null;
     this.bridgeOtherHost = false;
     this.fragmentSizes = null;

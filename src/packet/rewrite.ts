@@ -206,7 +206,6 @@ function rewriteTransport(
   const length = bytesEnd - transport;
   switch (protocol) {
     case Protocol.tcp:
-    case Protocol.dccp:
     case Protocol.udp:
     case Protocol.udplite: {
       if (length < 8) return false;
@@ -215,7 +214,7 @@ function rewriteTransport(
       const before = readUint16(bytes, at);
       if (port >= 0) writeUint16(bytes, at, port);
       // A packet quoted by an ICMP error may end before the checksum.
-      if (length < (protocol === Protocol.tcp ? 20 : protocol === Protocol.dccp ? 12 : 8)) return true;
+      if (length < (protocol === Protocol.tcp ? 20 : 8)) return true;
       let checksum = readUint16(bytes, transport + field);
       if (protocol === Protocol.udp && checksum === 0) return true;
       checksum = checksumForAddress(checksum, bytes, family, ip, end, address);

@@ -85,6 +85,7 @@ export class AssumedHost implements Host {
       icmpCode: 0,
       limited: false,
       redirect: false,
+      realm: 0,
     };
     const out = this.current?.out ?? null;
     const isAnswer = device.kind === 'loopback';

@@ -60,9 +60,11 @@ function linkBatch(
       addresses.push(`addr add ${address} dev ${name} ${address.includes(':') ? 'nodad' : 'brd +'}`);
     }
   }
+  const isBridged = Object.values(host.interfaces).some(({ bridge }) => bridge !== undefined);
   for (const [name, device] of Object.entries(host.interfaces)) {
     for (const port of device.bridge ?? []) lines.push(`link set ${port} master ${name}`);
-    lines.push(`link set ${name} up`);
+    // Next hops need no answer where nothing but IP is compared: frames go out with whatever address.
+    lines.push(`link set ${name} up${isBridged ? '' : ' arp off'}`);
   }
   for (const [address, mac] of Object.entries(host.neighbours)) {
     const device = deviceOf(host, address);

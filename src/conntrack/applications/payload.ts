@@ -48,6 +48,8 @@ export function replacePayload(
   writeUint16(bytes, field, 0);
   const sum = transportChecksum(bytes, transport, bytes.length, packet.src, packet.dst, packet.protocol);
   writeUint16(bytes, field, sum === 0 && packet.protocol === Protocol.udp ? 0xffff : sum);
+  // From now on the sum is the device's business (nf_nat_csum_recalc).
+  packet.checksumPending = true;
   if (packet.protocol === Protocol.tcp && noteShift) {
     addShift(entry, conntrack.sidelines, direction, readUint32(bytes, transport + 4), grown);
   }

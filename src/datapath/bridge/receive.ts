@@ -121,7 +121,10 @@ function forwardFrame(kernel: Kernel, packet: Packet, port: Device, bridge: Devi
 function flood(kernel: Kernel, packet: Packet, port: Device, bridge: Device): void {
   kernel.recorder.observer?.({ kind: 'bridge', text: `${bridge.name} floods`, port: null });
   for (const to of floodOrder(bridge)) {
-    if (to !== port || port.hairpin) forwardTo(kernel, pieceOf(packet, packet.bytes.slice()), port, to, bridge);
+    if (to === port && !port.hairpin) continue;
+    const copy = pieceOf(packet, packet.bytes.slice());
+    copy.twin = packet;
+    forwardTo(kernel, copy, port, to, bridge);
   }
 }
 
@@ -157,6 +160,12 @@ export function finishBridgeTransmit(kernel: Kernel, packet: Packet): void {
 function passUp(kernel: Kernel, packet: Packet, bridge: Device): void {
   packet.inDevice = bridge;
   packet.physicalOut = null;
+  if (packet.fragmentMaxSize > 0) {
+    // IP begins anew with it (ip_rcv_core) and no longer knows in what pieces it came.
+    packet.fragmentMaxSize = 0;
+    packet.fragmentSizes = null;
+    packet.ignoreDontFragment = true;
+  }
   kernel.recorder.observer?.({ kind: 'bridge', text: `up to ${bridge.name}`, port: null });
   if (packet.bridgeDestination === null) {
     receiveIp(kernel, packet, bridge);

@@ -36,16 +36,19 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
   let icmpCode = 0;
   let limited = false;
   let redirects = false;
+  let swallowed = '';
   if (packet.route === null) {
     const input = host.routeInput(packet, device);
     ({ action, icmpType, icmpCode, limited, redirect: redirects } = input);
     noteRoute(kernel, input.route, Hook.prerouting);
-    if (action === 'drop') {
+    // A blackhole takes packets in once their options were read (ip_error).
+    swallowed = input.route.type === 'blackhole' ? input.reason : '';
+    if (action === 'drop' && swallowed === '') {
       recorder.dropped(packet, input.reason);
       return;
     }
     packet.route = input.route;
-    packet.realm = input.route.realm;
+    packet.realm = input.realm;
     packet.outDevice = action === 'forward' ? input.route.device : null;
   }
   if (packet.headerLength > 20) {
@@ -67,6 +70,9 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
       break;
     case 'forward':
       forwardIpv4(kernel, packet, redirects);
+      break;
+    case 'drop':
+      recorder.dropped(packet, swallowed);
       break;
     default:
       if (!limited || kernel.peers.allowsRouteError(packet.src[0]!, kernel.clock.now)) {
@@ -122,7 +128,7 @@ function forwardIpv4(kernel: Kernel, packet: Packet, redirects: boolean): void {
 /** Larger than the MTU with DF; what was put together from fragments goes by the largest of them (ip_exceeds_mtu). */
 function exceedsMtu(packet: Packet, mtu: number): boolean {
   if (packet.bytes.length <= mtu || !(packet.bytes[6]! & 0x40)) return false;
-  return packet.fragmentMaxSize === 0 || packet.fragmentMaxSize > mtu;
+  return packet.fragmentMaxSize > mtu || (packet.fragmentMaxSize === 0 && !packet.ignoreDontFragment);
 }
 
 /** FORWARD is done (ip_forward_finish). */

@@ -20,6 +20,7 @@ const ECHO_REPLY = 0;
 const TIMESTAMP = 13;
 const TIMESTAMP_REPLY = 14;
 const DAY = 86_400_000;
+const FIN = 1;
 const SYN = 2;
 const RST = 4;
 const ACK = 16;
@@ -116,8 +117,10 @@ export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnsw
   const { bytes, transport, family } = packet;
   const flags = bytes[transport + 13]!;
   if (socket !== null) {
-    if ((flags & (SYN | ACK | RST)) === SYN) acceptConnection(kernel, packet);
-    return;
+    if (connectedSocket(kernel, packet) === socket) return;
+    if ((flags & (SYN | FIN | ACK | RST)) === SYN) acceptConnection(kernel, packet, socket);
+    // An acknowledgement of nothing is refused as on a port where nobody listens.
+    if ((flags & ACK) === 0) return;
   }
   if (flags & RST || !reachable) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
@@ -128,12 +131,15 @@ export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnsw
   // IPv4's RST has its checksum computed (ip_send_unicast_reply), IPv6's does not (tcp_v6_send_response).
   answer.checksumPending = family === 6;
   answer.controlSocket = family === 4;
-  noteAnswer(kernel, 'TCP RST: nobody listens on the port');
+  noteAnswer(
+    kernel,
+    socket === null ? 'TCP RST: nobody listens on the port' : 'TCP RST: no connection with that socket',
+  );
   sendFromKernel(kernel, answer);
 }
 
 /** SYN+ACK of a listening socket, with the options that Linux takes over from the SYN. */
-function acceptConnection(kernel: Kernel, packet: Packet): void {
+function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer): void {
   const { bytes, transport, family } = packet;
   const offered = offeredOptions(packet);
   const mtu = packet.inDevice?.mtu ?? 1500;
@@ -163,6 +169,7 @@ function acceptConnection(kernel: Kernel, packet: Packet): void {
   );
   answer.mark = replyMark(kernel, family, packet);
   answer.checksumPending = true;
+  answer.listener = socket.owner;
   noteAnswer(kernel, 'TCP SYN+ACK');
   sendFromKernel(kernel, answer);
 }

@@ -95,7 +95,8 @@ function forwardIpv6(kernel: Kernel, packet: Packet): void {
     }
   }
   const mtu = Math.max(route.mtu, MINIMUM_MTU);
-  if (packet.bytes.length > mtu && (packet.fragmentMaxSize === 0 || packet.fragmentMaxSize > mtu)) {
+  const largest = packet.fragmentMaxSize;
+  if (packet.bytes.length > mtu && (largest > mtu || (largest === 0 && !packet.ignoreDontFragment))) {
     sendIcmpv6Error(kernel, packet, TOO_BIG, 0, mtu);
     recorder.dropped(packet, `does not fit MTU ${mtu}`);
     return;

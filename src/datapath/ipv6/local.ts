@@ -69,9 +69,17 @@ export function summedHeader({ bytes }: Packet): number {
   return readUint32(bytes, 0) * 256 + bytes[7]!;
 }
 
+function headerChanged(packet: Packet): boolean {
+  return packet.summedHeader >= 0 && packet.summedHeader !== summedHeader(packet);
+}
+
 function sumIsStale(packet: Packet): boolean {
-  if (packet.summedHeader < 0 || packet.bytes.length - packet.transport <= SUMMED_AGAIN) return false;
-  return packet.summedHeader !== summedHeader(packet);
+  return packet.bytes.length - packet.transport > SUMMED_AGAIN && headerChanged(packet);
+}
+
+/** Whether a segment's checksum is taken for right: conntrack found it so, and the header is still the same, or it is. */
+function checksumAccepted(packet: Packet, protocol: number): boolean {
+  return (packet.verified && !headerChanged(packet)) || segmentChecksumHolds(packet, protocol);
 }
 
 function isMulticast(address: Uint32Array): boolean {
@@ -147,7 +155,7 @@ function acceptsOptions(kernel: Kernel, packet: Packet, at: number): boolean {
 function receiveIcmpv6(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
   if (transport + 8 > bytes.length) return;
-  if (!packet.verified && !segmentChecksumHolds(packet, Protocol.icmpv6)) return;
+  if (!checksumAccepted(packet, Protocol.icmpv6)) return;
   if (bytes[transport] !== ECHO) return;
   const { host } = kernel;
   if (host.sysctl('net.ipv6.icmp.echo_ignore_all') !== 0) return;
@@ -179,6 +187,6 @@ function receiveTcp(kernel: Kernel, packet: Packet): void {
   if (packet.packetType !== PacketType.host || transport + 20 > bytes.length) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
   if (header < 20 || transport + header > bytes.length) return;
-  if (!packet.verified && !segmentChecksumHolds(packet, Protocol.tcp)) return;
+  if (!checksumAccepted(packet, Protocol.tcp)) return;
   answerSegment(kernel, packet, socketFor(kernel, packet), packet.route?.type === 'local' && !packet.route.anycast);
 }

@@ -13,6 +13,17 @@ interface CgroupMatch {
 /** XT_CGROUP_PATH_MAX, less the final zero byte. */
 const MAX_PATH = 511;
 
+/** The first four bytes of a path as a little-endian number. */
+function classIdIn(path: string): number {
+  return [3, 2, 1, 0].reduce((number, i) => number * 256 + (path.charCodeAt(i) || 0), 0);
+}
+
+/** A path whose first four bytes were overwritten with a number; it ends at the first zero. */
+function pathUnder(classId: number, path: string): string {
+  const bytes = [0, 8, 16, 24].map((shift) => String.fromCharCode((classId >>> shift) & 0xff));
+  return (bytes.join('') + path.slice(4)).replace(/\0.*/s, '');
+}
+
 /** Where the hierarchy of cgroup2 is found. */
 const ROOTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'] as const;
 
@@ -48,9 +59,12 @@ export const cgroup = defineMatch<CgroupMatch>({
     if (option.name === 'path') {
       data.path = option.text.slice(0, MAX_PATH);
       data.invertPath = option.invert;
+      // The two stand in one place (a union): the later one counts, the earlier one shows what is left of it.
+      if (data.classId !== null) data.classId = classIdIn(data.path);
     } else {
       data.classId = option.number;
       data.invertClassId = option.invert;
+      if (data.path !== null) data.path = pathUnder(data.classId, data.path);
     }
   },
   save(data) {
@@ -79,10 +93,10 @@ export const cgroup = defineMatch<CgroupMatch>({
   pure: true,
   // `cgroup_mt_v2` (net/netfilter/xt_cgroup.c)
   compile({ path, invertPath, classId, invertClassId }) {
-    return ({ owner }) => {
-      if (owner === null) return false;
-      if (path !== null) return isWithin(owner.cgroup ?? '/', path) !== invertPath;
-      return ((owner.classId ?? 0) === classId) !== invertClassId;
+    return ({ owner, controlSocket }) => {
+      if (owner === null && !controlSocket) return false;
+      if (path !== null) return isWithin(owner?.cgroup ?? '/', path) !== invertPath;
+      return ((owner?.classId ?? 0) === classId) !== invertClassId;
     };
   },
 });

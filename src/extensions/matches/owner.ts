@@ -147,7 +147,7 @@ export const owner = defineMatch<OwnerMatch>({
   // `owner_mt` (net/netfilter/xt_owner.c)
   compile({ match, invert, users, groups }) {
     return (packet) => {
-      const socket = packet.owner;
+      const socket = packet.owner ?? packet.listener;
       if (socket === null && !packet.controlSocket) return match === invert;
       if (match & invert & Part.socket) return false;
       // A socket without a file belongs to nobody.

@@ -119,13 +119,18 @@ export function prefixTranslationTarget(name: 'SNPT' | 'DNPT'): TargetExtension 
       const { address, length } = data.source;
       const own = new Uint32Array(4);
       const quoted = new Uint32Array(4);
-      return (packet, at) => {
-        own.set(end === 'source' ? packet.src : packet.dst);
+      return (packet) => {
+        const before = end === 'source' ? packet.src : packet.dst;
+        own.set(before);
+        const { twin } = packet;
+        const shares = twin !== null && (end === 'source' ? twin.src : twin.dst).every((word, i) => word === own[i]);
         const mapped = map(own);
         // Written back even where there is no place for the difference: the prefix is replaced before that is found.
         setAddressOnly(packet, end, own);
+        // The target does not ask whether the header is its own (ip6t_NPT.c).
+        if (shares) setAddressOnly(twin, end, own);
         if (!mapped) {
-          machine.sendUnreachable(packet, at, PARAMETER_PROBLEM, 0);
+          machine.sendIcmpv6Error(packet, PARAMETER_PROBLEM, 0, end === 'source' ? 8 : 24);
           return Verdict.drop;
         }
         const { bytes } = packet;

@@ -66,6 +66,9 @@ export function router(random: Random, kind: RouterKind = 'plain'): HostDescript
   const { v6 } = PLACES.eth1;
   for (const place of [...PLACES.eth0.v6, ...v6, ...PLACES.eth2.v6, ...ROUTER_ADDRESSES.v6]) {
     const rest = place.split(':').slice(5).join(':');
+    // And where its neighbours' addresses lead in the networks of others.
+    for (const net of ['2001:db8:0:0', '2001:db8:1:0'])
+      neighbours[shortV6(`${net}:${place.split(':').slice(4).join(':')}`)] ??= '02:00:00:00:05:02';
     for (const step of ['76', 'ec', '162']) neighbours[shortV6(`2001:db8:1:0:${step}:${rest}`)] = '02:00:00:00:05:01';
   }
   const small = random.chance(0.15);

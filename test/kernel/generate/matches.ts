@@ -125,7 +125,9 @@ export const MATCHES: Record<string, Maker> = {
     site.hook === 'FORWARD' || site.hook === 'PREROUTING' || site.hook === 'INPUT'
       ? `-m policy --dir in --pol ${r.pick(['none', 'ipsec'])}`
       : `-m policy --dir out --pol ${r.pick(['none', 'ipsec'])}`,
-  realm: v4((r) => `-m realm ${not(r)}--realm ${r.pick(['0x5', '0x0', '0x4/0xc'])}`),
+  realm: v4((r, { hook }) =>
+    hook === 'PREROUTING' ? null : `-m realm ${not(r)}--realm ${r.pick(['0x5', '0x0', '0x4/0xc'])}`,
+  ),
   cgroup: (r, site) =>
     site.hook === 'OUTPUT' || site.hook === 'POSTROUTING' ? `-m cgroup ${not(r)}--cgroup ${r.pick(['0', '5'])}` : null,
   eui64: v6((_, site) => (['PREROUTING', 'INPUT', 'FORWARD'].includes(site.hook) && !site.bridged ? '-m eui64' : null)),

@@ -241,7 +241,12 @@ export const PROFILES: Record<string, Profile> = {
     tables: ['mangle', 'filter'],
     matches: ['socket', 'socket', 'mark', 'tcp', 'udp', 'owner', 'conntrack', 'cgroup'],
     targets: ['TPROXY', 'TPROXY', 'TPROXY', 'MARK', 'ACCEPT', 'RETURN', 'REJECT'],
-    packets: [[0.7, listeners]],
+    // A connection that a socket has accepted is none of iptsim's business: only its first packet is sent.
+    packets: [
+      [0.8, listeners],
+      [0.1, odd],
+      [0.1, protocols],
+    ],
     router: 'listening',
   },
   synproxy: {

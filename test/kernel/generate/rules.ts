@@ -130,7 +130,10 @@ class RuleMaker {
       return `${words} ${random.pick(['-j', '-j', '-g'])} ${random.pick(chains)}`;
     for (let tries = 0; tries < 10; tries++) {
       const text = TARGET_MAKERS[random.pick(targets) as keyof typeof TARGET_MAKERS](random, site);
-      if (text !== null) return `${words} -j ${text}`;
+      if (text === null) continue;
+      // Legacy takes TCPMSS only where SYNs are asked for.
+      const opening = text.startsWith('TCPMSS') ? ' -m tcp --tcp-flags SYN,RST SYN' : '';
+      return `${words}${opening} -j ${text}`;
     }
     return words;
   }

@@ -1,0 +1,27 @@
+import { writeUint16 } from './bytes.ts';
+import { partialChecksum } from './checksum.ts';
+import type { Packet } from './packet.ts';
+import { checksumOffset } from './rewrite.ts';
+
+/** Where the checksum of a packet stands that is left to the device; -1 if there is none such. */
+function pendingField(packet: Packet): number {
+  if (!packet.checksumPending) return -1;
+  const offset = checksumOffset(packet.family, packet.protocol);
+  const field = packet.transport + offset;
+  return offset < 0 || field + 2 > packet.bytes.length ? -1 : field;
+}
+
+/** The bytes as they lie in the kernel's memory: instead of a checksum that is left to the device there is the sum of the pseudo header. */
+export function bytesInMemory(packet: Packet): Uint8Array {
+  const field = pendingField(packet);
+  if (field < 0) return packet.bytes;
+  const bytes = packet.bytes.slice();
+  writeUint16(bytes, field, partialChecksum(packet));
+  return bytes;
+}
+
+/** The same for a packet that no device will ever send: its bytes are changed. */
+export function leaveChecksumPending(packet: Packet): void {
+  const field = pendingField(packet);
+  if (field >= 0) writeUint16(packet.bytes, field, partialChecksum(packet));
+}
