@@ -220,8 +220,10 @@ interface ExtensionDeclaration<Data> {
   check?(data: Data, site: RuleSite): KernelError | null;
   /** Whether -C and -D take two uses for the same; default: equal as JSON. */
   same?(a: Data, b: Data): boolean;
-  /** One plain sentence fragment: "the packet is TCP to port 22". */
+  /** One plain sentence fragment: "the packet is TCP to port 22"; '' of a match that asks for nothing. */
   explain(data: Data, context: PrintContext): string;
+  /** What a use says to people only; shown behind the sentence. */
+  remark?(data: Data): string;
   /** What cannot be known in a simulation and where it comes from instead; shown at the rule. */
   unknown?(data: Data): string | null;
 }

@@ -49,6 +49,6 @@ export function setReferenceText({ name, directions }: SetReference): string {
 }
 
 /** For people: "source address and port" is more than a rule knows; it says which sides are looked up. */
-export function setReferenceWords({ name, directions }: SetReference): string {
-  return `${directions.map((source) => (source ? 'source' : 'destination')).join(' and ')} in set ${name}`;
+export function setReferenceWords({ name, directions }: SetReference, verb: string): string {
+  return `${directions.map((source) => (source ? 'source' : 'destination')).join(' and ')} ${verb} set ${name}`;
 }

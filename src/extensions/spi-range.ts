@@ -1,5 +1,5 @@
 import type { MatchFunction, ParsedOption } from './contract.ts';
-import { not, rangeText } from './words.ts';
+import { not, rangeText, rangeWords } from './words.ts';
 
 /** A range of SPIs (or compression indices) with its inversion. */
 export interface SpiRange {
@@ -33,10 +33,10 @@ export function listSpis(name: string, { spis: [min, max], invert }: SpiRange): 
   return min === max ? `${name}:${inverted}${min}` : `${name}s:${inverted}${min}:${max}`;
 }
 
-/** "the SPI is not 5:9", or that there is one at all. */
+/** "the SPI is not 5 to 9", or that there is one at all. */
 export function explainSpis(what: string, { spis, invert }: SpiRange): string {
   if (spis[0] === 0 && spis[1] === MAX_SPI && !invert) return `the packet has ${what}`;
-  return `${what} is ${invert ? 'not ' : ''}${rangeText(spis)}`;
+  return `${what} is ${invert ? 'not ' : ''}${rangeWords(spis)}`;
 }
 
 /** Tests the number that `read` finds in a transport header of at least `length` bytes; drops the packet if that is cut off. */

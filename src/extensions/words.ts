@@ -27,6 +27,16 @@ export function rangeText([low, high]: readonly [number, number]): string {
   return low === high ? String(low) : `${low}:${high}`;
 }
 
+/** `5` or `5 to 9`, for people. */
+export function rangeWords([low, high]: readonly [number | string | bigint, number | string | bigint]): string {
+  return low === high ? String(low) : `${low} to ${high}`;
+}
+
+/** "a", "a or b", "a, b or c"; `last` is the word before the last one. */
+export function listWords(parts: readonly string[], last = 'and'): string {
+  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} ${last} ${parts.at(-1)}`;
+}
+
 /** A blank and the text as it is, as extensions print it that never quote; quoted where it could not be read back as one word. */
 export function saveBareString(text: string): string {
   return /^[^\s"]+$/.test(text) ? ` ${text}` : saveString(text);

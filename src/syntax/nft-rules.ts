@@ -20,46 +20,58 @@ function saysNothing({ name, data }: MatchUse): boolean {
   return name === 'udp' || (data as TcpMatch).flagMask === 0;
 }
 
-/** What reading the expressions back makes of two uses of one match: the later one's tests go into the earlier one. */
-function merge(into: MatchUse, from: MatchUse): MatchUse {
-  const a = into.data as TcpMatch;
-  const b = from.data as TcpMatch;
-  const merged: TcpMatch = { ...a };
-  if (!isAnyPort(b.sourcePorts)) {
-    merged.sourcePorts = b.sourcePorts;
-    merged.invertSource = b.invertSource;
-  }
-  if (!isAnyPort(b.destinationPorts)) {
-    merged.destinationPorts = b.destinationPorts;
-    merged.invertDestination = b.invertDestination;
-  }
-  if (into.name === 'tcp' && b.flagMask !== 0) {
-    merged.flagMask = b.flagMask;
-    merged.flagCompare = b.flagCompare;
-    merged.invertFlags = b.invertFlags;
-  }
-  return { name: into.name, data: merged };
+/** Whether the expressions say the same as the match: no inversion of ports that begin at 0. */
+function readsAsWritten({ sourcePorts, destinationPorts, invertSource, invertDestination }: PortMatch): boolean {
+  const plain = ([low, high]: PortMatch['sourcePorts'], invert: boolean): boolean => !invert || low > 0 || high === 0;
+  return plain(sourcePorts, invertSource) && plain(destinationPorts, invertDestination);
 }
 
-/** Inverted ranges as they are read back: one that begins at port 0 is the ports above it, one of all ports nothing. */
-function readBack(match: MatchUse): MatchUse {
-  const data = match.data as PortMatch;
-  const above = ([low, high]: PortMatch['sourcePorts'], invert: boolean): boolean =>
-    invert && low === 0 && high > 0 && high < 0xffff;
-  const source = above(data.sourcePorts, data.invertSource);
-  const destination = above(data.destinationPorts, data.invertDestination);
+interface PortTest {
+  ports: PortMatch['sourcePorts'];
+  invert: boolean;
+}
+
+/**
+ * What is read back of a test for ports after an earlier one: `:N` only sets the end, `! :N` only the beginning, and an
+ * inversion stays (nft_parse_tcp and nft_parse_tcp_range of iptables/nft-shared.c).
+ */
+function readPorts(earlier: PortTest, { ports, invert }: PortTest): PortTest {
+  const [low, high] = ports;
   // Of a test for all ports nothing is left, inverted or not.
-  const noSource = data.invertSource && isAnyPort(data.sourcePorts);
-  const noDestination = data.invertDestination && isAnyPort(data.destinationPorts);
-  if (!source && !destination && !noSource && !noDestination) return match;
-  const changed = { ...data };
-  if (noSource) changed.invertSource = false;
-  if (noDestination) changed.invertDestination = false;
-  if (source) Object.assign(changed, { sourcePorts: [data.sourcePorts[1] + 1, 0xffff], invertSource: false });
-  if (destination) {
-    Object.assign(changed, { destinationPorts: [data.destinationPorts[1] + 1, 0xffff], invertDestination: false });
+  if (isAnyPort(ports)) return earlier;
+  if (low === 0 && high > 0) {
+    const [first, last] = earlier.ports;
+    return { ports: invert ? [high + 1, last] : [first, high], invert: earlier.invert };
   }
-  return { name: match.name, data: changed };
+  return { ports, invert: invert || earlier.invert };
+}
+
+const NO_TEST: PortTest = { ports: [0, 0xffff], invert: false };
+
+/** What reading the expressions back makes of a use, after an earlier one of the same match: its tests go into that. */
+function readBack(use: MatchUse, earlier: MatchUse | null): MatchUse {
+  const data = use.data as TcpMatch;
+  const before = earlier === null ? null : (earlier.data as TcpMatch);
+  const source = readPorts(before === null ? NO_TEST : { ports: before.sourcePorts, invert: before.invertSource }, {
+    ports: data.sourcePorts,
+    invert: data.invertSource,
+  });
+  const destination = readPorts(
+    before === null ? NO_TEST : { ports: before.destinationPorts, invert: before.invertDestination },
+    { ports: data.destinationPorts, invert: data.invertDestination },
+  );
+  const read: TcpMatch = {
+    ...data,
+    sourcePorts: source.ports,
+    invertSource: source.invert,
+    destinationPorts: destination.ports,
+    invertDestination: destination.invert,
+  };
+  if (use.name === 'tcp' && before !== null) {
+    const { flagMask, flagCompare, invertFlags } = data.flagMask === 0 ? before : data;
+    Object.assign(read, { flagMask, flagCompare, invertFlags: invertFlags || before.invertFlags });
+  }
+  return { name: use.name, data: read };
 }
 
 /** What nftables asks of a rule whose ports and flags it writes as its own expressions. Throws UsageError. */
@@ -96,14 +108,15 @@ export function normalizeForNft(rule: RuleSpec): RuleSpec {
       changed = true;
       continue;
     }
-    const match = readBack(use);
-    changed ||= match !== use;
-    const earlier = matches.findIndex((other) => other.name === match.name && isNative(other));
-    if (earlier < 0) {
-      matches.push(match);
+    const earlier = matches.findIndex((other) => other.name === use.name && isNative(other));
+    if (earlier >= 0) {
+      changed = true;
+      matches[earlier] = readBack(use, matches[earlier] as MatchUse);
+    } else if (readsAsWritten(use.data as PortMatch)) {
+      matches.push(use);
     } else {
       changed = true;
-      matches[earlier] = merge(matches[earlier] as MatchUse, match);
+      matches.push(readBack(use, null));
     }
   }
   return !changed ? rule : { ...rule, inInterface, outInterface, matches };

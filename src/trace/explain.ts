@@ -1,5 +1,6 @@
 import type { NameServices, PrintContext, Variant } from '../extensions/contract.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
+import { listWords } from '../extensions/words.ts';
 import { formatAddress, prefixLength } from '../ruleset/addresses.ts';
 import type { AddressMatch, InterfaceMatch, RuleSpec, TargetUse } from '../ruleset/rule.ts';
 import { protocolName } from '../syntax/protocols.ts';
@@ -29,19 +30,17 @@ export function explainRule(rule: RuleSpec, settings: ExplainSettings): string {
     const extension = findMatch(name, rule.family);
     if (extension === undefined) conditions.push(`-m ${name} holds`);
     else {
-      conditions.push(extension.explain(data, context));
+      const condition = extension.explain(data, context);
+      if (condition !== '') conditions.push(condition);
+      if (extension.remark !== undefined) remarks.push(extension.remark(data));
       const unknown = extension.unknown?.(data) ?? null;
       if (unknown !== null) remarks.push(unknown);
     }
   }
   const action = explainTarget(rule.target, context, remarks);
-  const when = conditions.length === 0 ? 'Always' : `If ${listed(conditions)}`;
+  const when = conditions.length === 0 ? 'Always' : `If ${listWords(conditions)}`;
   const notes = remarks.length === 0 ? '' : ` (${remarks.join('; ')})`;
   return `${when}: ${action}.${notes}`;
-}
-
-function listed(parts: readonly string[]): string {
-  return parts.length === 1 ? parts[0]! : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
 }
 
 function addressCondition(side: string, match: AddressMatch | null, rule: RuleSpec, conditions: string[]): void {

@@ -18,8 +18,8 @@ interface Recorded {
 }
 
 /** Depends on the machine more than on the tool. */
-const LOCAL = /localhost|name resolution|daemon|cosmos|default|--path|nosuch(user|group|\.)|:\/|not simulated/;
-const CANDIDATES = 90;
+const LOCAL = /localhost|name resolution|daemon|cosmos|default|--path|nosuch(user|group|\.)|not simulated/;
+const CANDIDATES = 150;
 const ACCEPTED = 8;
 const REFUSED = 5;
 

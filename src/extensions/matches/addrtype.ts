@@ -2,7 +2,7 @@ import type { AddressType } from '../../datapath/environment.ts';
 import { Hook } from '../../datapath/hooks.ts';
 import type { AddressWords } from '../../packet/family.ts';
 import { defineMatch, UsageError } from '../contract.ts';
-import { not } from '../words.ts';
+import { listWords, not } from '../words.ts';
 
 /** `struct xt_addrtype_info_v1`; the masks have bit N for type N, 0 if that side is not asked for. */
 interface AddrtypeMatch {
@@ -141,7 +141,7 @@ export const addrtype = defineMatch<AddrtypeMatch>({
   explain(data) {
     const on = data.limitIn ? ' on the input interface' : data.limitOut ? ' on the output interface' : '';
     const part = (side: string, mask: number, invert: boolean) =>
-      `the ${side} address is ${invert ? 'not ' : ''}${typesText(mask)}${on}`;
+      `the ${side} address is ${invert ? 'not ' : ''}${listWords(typesOf(mask), 'or')}${on}`;
     const parts: string[] = [];
     if (data.source) parts.push(part('source', data.source, data.invertSource));
     if (data.destination) parts.push(part('destination', data.destination, data.invertDestination));

@@ -3,7 +3,7 @@ import { jhash1word, jhash2, reciprocalScale, swapBytes } from '../../packet/jha
 import { PacketType } from '../../packet/packet.ts';
 import { parseUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, UsageError } from '../contract.ts';
-import { not } from '../words.ts';
+import { listWords, not } from '../words.ts';
 
 /** `struct xt_cluster_match_info`. */
 interface ClusterMatch {
@@ -100,8 +100,11 @@ export const cluster = defineMatch<ClusterMatch>({
     ` cluster ${data.invert ? '!' : ''}node_mask=${hex8(data.nodeMask)}` +
     ` total_nodes=${data.totalNodes} hash_seed=${hex8(data.hashSeed)}`,
   help: () => HELP,
-  explain: (data) =>
-    `the hash of the connection's source falls ${data.invert ? 'not ' : ''}to the nodes ${hex8(data.nodeMask)} of ${data.totalNodes}`,
+  explain({ nodeMask, totalNodes, invert }) {
+    const nodes = Array.from({ length: 32 }, (_, i) => i + 1).filter((node) => nodeMask & (1 << (node - 1)));
+    const which = nodes.length === 0 ? 'no node' : `node ${listWords(nodes.map(String), 'or')}`;
+    return `the hash of the connection's source ${invert ? 'does not fall' : 'falls'} to ${which} of ${totalNodes}`;
+  },
   // `xt_cluster_mt` (net/netfilter/xt_cluster.c)
   compile({ totalNodes, nodeMask, hashSeed, invert }, { family }) {
     const words = new Uint32Array(1);

@@ -1,5 +1,6 @@
 import { type Connection, Direction } from '../../conntrack/connection.ts';
 import { defineMatch, UsageError } from '../contract.ts';
+import { rangeWords } from '../words.ts';
 
 /** `struct xt_connbytes_info`: 64-bit bounds as decimal text; `from` above `to` means inverted. */
 interface ConnbytesMatch {
@@ -68,7 +69,10 @@ export const connbytes = defineMatch<ConnbytesMatch>({
           ? 'number of packets'
           : 'number of bytes';
     const where = data.direction === 'both' ? 'in both directions' : `in the ${data.direction} direction`;
-    return `the connection's ${what} ${where} is${describe(data, '').replace('connbytes ', '').replace(' !', ' not')}`;
+    const [from, to] = [BigInt(data.from), BigInt(data.to)];
+    const [low, high] = from > to ? [to, from] : [from, to];
+    const range = high === MAX ? `at least ${low}` : rangeWords([low, high]);
+    return `the connection's ${what} ${where} is ${from > to ? 'not ' : ''}${range}`;
   },
   pure: true,
   // `connbytes_mt` (net/netfilter/xt_connbytes.c)

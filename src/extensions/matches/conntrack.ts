@@ -2,7 +2,7 @@ import { type Connection, Direction, Status, type Tuple } from '../../conntrack/
 import { ConntrackInfo, type Packet } from '../../packet/packet.ts';
 import { equalUnderMask, type MaskedAddress, maskedAddressText } from '../addresses.ts';
 import { defineMatch, type MatchFunction, type ParsedOption, type PrintContext, UsageError } from '../contract.ts';
-import { badValue, not, rangeText } from '../words.ts';
+import { badValue, listWords, not, rangeText, rangeWords } from '../words.ts';
 import { CTSTATE_WORDS, parseWords, STATE_WORDS, StateBit, statesText } from './conntrack-states.ts';
 
 /** Bits of `match` and `invert` (XT_CONNTRACK_*). */
@@ -148,19 +148,24 @@ function explain(data: ConntrackMatch, context: PrintContext): string {
   const part = (bit: number, what: string, value: () => string): void => {
     if (data.match & bit) parts.push(`${what} is ${data.invert & bit ? 'not ' : ''}${value().trim()}`);
   };
-  part(Part.state, 'the connection state', () => statesText(data.states));
+  part(Part.state, 'the connection state', () => alternatives(statesText(data.states)));
   part(Part.protocol, "the connection's protocol", () => String(data.protocol));
   for (const [option, name] of ADDRESS_OPTIONS)
     part(Part[name], `the ${describePart(option)} address`, () =>
       maskedAddressText(data.addresses[name]!, context, true),
     );
   for (const [option, name] of PORT_OPTIONS)
-    part(Part[name], `the ${describePart(option)} port`, () => rangeText(data.ports[name]!));
-  part(Part.status, 'the connection status', () => statusText(data.status));
-  part(Part.expires, "the connection's remaining time in seconds", () => rangeText(data.expires));
+    part(Part[name], `the ${describePart(option)} port`, () => rangeWords(data.ports[name]!));
+  part(Part.status, 'the connection status', () => alternatives(statusText(data.status)));
+  part(Part.expires, "the connection's remaining time in seconds", () => rangeWords(data.expires));
   if (data.match & Part.direction)
     parts.push(`the packet goes in the ${data.invert & Part.direction ? 'reply' : 'original'} direction`);
   return parts.join(' and ');
+}
+
+/** "NEW or RELATED" of `NEW,RELATED`. */
+function alternatives(text: string): string {
+  return listWords(text.trim().split(','), 'or');
 }
 
 function describePart(option: string): string {

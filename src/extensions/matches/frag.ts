@@ -3,7 +3,7 @@ import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch } from '../contract.ts';
 import { findExtensionHeader, TRUNCATED } from '../header-search.ts';
 import { listSpis, saveSpis, storeSpis } from '../spi-range.ts';
-import { not } from '../words.ts';
+import { not, rangeWords } from '../words.ts';
 
 /** `struct ip6t_frag`. */
 interface FragMatch {
@@ -93,7 +93,7 @@ export const frag = defineMatch<FragMatch>({
   explain(data) {
     const parts = ['the packet is a fragment'];
     if (data.ids[0] !== 0 || data.ids[1] !== 0xffffffff)
-      parts.push(`with ${listSpis('id', { spis: data.ids, invert: data.invertIds })}`);
+      parts.push(`its identification ${data.invertIds ? 'not ' : ''}${rangeWords(data.ids)}`);
     if (data.reserved) parts.push('with reserved fields of 0');
     if (data.first) parts.push('the first');
     if (data.more) parts.push('not the last');

@@ -1,6 +1,6 @@
 import { scanDecimal, scanUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, UsageError } from '../contract.ts';
-import { badValue, storedName } from '../words.ts';
+import { badValue, listWords, storedName } from '../words.ts';
 import {
   byteCost,
   CHUNK,
@@ -106,6 +106,9 @@ function parseMode(text: string): number {
   }
   return mode;
 }
+
+const keyWords = (word: string): string =>
+  `${word.startsWith('src') ? 'source' : 'destination'} ${word.endsWith('ip') ? 'address' : 'port'}`;
 
 function modeText(mode: number, separator: string): string {
   return KEYS.filter(([, bit]) => mode & bit)
@@ -319,7 +322,8 @@ export const hashlimit = defineMatch<HashlimitMatch>({
   same: (a, b) => save(a) === save(b),
   explain(data) {
     const rate = data.mode & Mode.bytes ? byteRate(data, '') : packetRate(data, data.average, '');
-    const groups = data.mode & KEY_MODES ? ` for its ${modeText(data.mode, ' and ')}` : '';
+    const groups =
+      data.mode & KEY_MODES ? ` for its ${listWords(modeText(data.mode, ',').split(',').map(keyWords))}` : '';
     return `the rate${groups} is ${data.mode & Mode.invert ? 'above' : 'up to'}${rate.text} (table ${data.name})`;
   },
   compile(data, { family, machine }) {

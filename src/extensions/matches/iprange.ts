@@ -69,7 +69,7 @@ export const iprange = defineMatch<IprangeMatch>({
   help: () => HELP,
   explain({ source, destination }, { family }) {
     const part = (what: string, range: Range) =>
-      `the ${what} address is ${range.invert ? 'outside' : 'within'}${rangeText(range, family)}`;
+      `the ${what} address is ${range.invert ? 'outside' : 'within'}${rangeText(range, family).replace('-', ' to ')}`;
     return [source && part('source', source), destination && part('destination', destination)]
       .filter(Boolean)
       .join(' and ');

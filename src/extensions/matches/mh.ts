@@ -1,7 +1,7 @@
 import { Protocol } from '../../packet/protocol.ts';
 import { parseUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, UsageError } from '../contract.ts';
-import { not, rangeText } from '../words.ts';
+import { not, rangeText, rangeWords } from '../words.ts';
 
 interface MhMatch {
   types: [number, number];
@@ -83,7 +83,7 @@ export const mh = defineMatch<MhMatch>({
   },
   help: () => HELP,
   check: (_data, { rule }) => (rule.protocol === Protocol.mobility && !rule.protocolInvert ? null : 'EINVAL'),
-  explain: ({ types, invert }) => `the mobility header's type is ${invert ? 'not ' : ''}${rangeText(types)}`,
+  explain: ({ types, invert }) => `the mobility header's type is ${invert ? 'not ' : ''}${rangeWords(types)}`,
   pure: true,
   compile({ types: [min, max], invert }) {
     return (packet) => {

@@ -3,7 +3,7 @@ import { Protocol } from '../../packet/protocol.ts';
 import type { RuleSpec } from '../../ruleset/rule.ts';
 import { defineMatch, type ParseContext, UsageError } from '../contract.ts';
 import { parsePort, portText } from '../ports.ts';
-import { not } from '../words.ts';
+import { listWords, not, rangeWords } from '../words.ts';
 
 /** `struct xt_multiport_v1`; a range of one port cannot be written. */
 interface MultiportMatch {
@@ -95,7 +95,7 @@ export const multiport = defineMatch<MultiportMatch>({
   help: () => HELP,
   check: (_data, { rule }) => (PROTOCOLS.has(rule.protocol) && !rule.protocolInvert ? null : 'EINVAL'),
   explain: (data) =>
-    `the ${data.side === 'either' ? 'source or destination' : data.side} port is ${data.invert ? 'none' : 'one'} of ${listText(data, String)}`,
+    `the ${data.side === 'either' ? 'source or destination' : data.side} port is ${data.invert ? 'not ' : ''}${listWords(data.ports.map(rangeWords), 'or')}`,
   pure: true,
   fields: ({ side, ports, invert }) =>
     invert || side === 'either'

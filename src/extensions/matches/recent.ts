@@ -200,12 +200,13 @@ export const recent = defineMatch<RecentMatch>({
   },
   explain(data) {
     const side = `the ${data.destination ? 'destination' : 'source'} address`;
-    const negation = data.invert ? 'not: ' : '';
-    if (data.set) return `${negation}${side} is put on the list ${data.name}`;
-    if (data.remove) return `${negation}${side} was on the list ${data.name}; it is taken off`;
+    const list = `the list ${data.name}`;
+    if (data.set) return `${side} ${data.invert ? 'could not be' : 'has just been'} put on ${list}`;
+    if (data.remove) return `${side} was ${data.invert ? 'not ' : ''}on ${list}, which forgets it`;
     const hits = data.hits === 0 ? '' : ` at least ${data.hits} times`;
     const time = data.seconds === 0 ? '' : ` within ${data.seconds} s`;
-    return `${negation}${side} is on the list ${data.name}, seen${hits}${time}${data.update ? '; it is then seen again' : ''}`;
+    const seen = hits + time === '' ? '' : ` as seen${hits}${time}`;
+    return `${side} is ${data.invert ? 'not ' : ''}on ${list}${seen}${data.update ? ', where its time is renewed' : ''}`;
   },
   compile(data, { family, machine }) {
     const list = machine.namedState<RecentList>('recent', data.name, () => ({

@@ -4,7 +4,7 @@ import { Protocol } from '../../packet/protocol.ts';
 import { formatIpv6, parseIpv6 } from '../../ruleset/addresses.ts';
 import { defineMatch, type MatchFunction, UsageError } from '../contract.ts';
 import { findExtensionHeader, TRUNCATED } from '../header-search.ts';
-import { not, rangeText } from '../words.ts';
+import { not, rangeText, rangeWords } from '../words.ts';
 
 interface NumberTest {
   value: number;
@@ -131,7 +131,7 @@ export const rt = defineMatch<RtMatch>({
     const test = ({ value, invert }: NumberTest) => `${invert ? 'not ' : ''}${value}`;
     if (data.type) parts.push(`type ${test(data.type)}`);
     if (!isAny(data.segmentsLeft))
-      parts.push(`${data.invertSegmentsLeft ? 'not ' : ''}${rangeText(data.segmentsLeft)} segments left`);
+      parts.push(`${data.invertSegmentsLeft ? 'not ' : ''}${rangeWords(data.segmentsLeft)} segments left`);
     if (data.length) parts.push(`length ${test(data.length)}`);
     if (data.reserved) parts.push('reserved field 0');
     if (data.addresses)

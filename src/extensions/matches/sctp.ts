@@ -178,7 +178,7 @@ export const sctp = defineMatch<SctpMatch>({
     const parts: string[] = [];
     if (source) parts.push(`comes from ${explainPorts(source.ports, source.invert)}`);
     if (destination) parts.push(`goes to ${explainPorts(destination.ports, destination.invert)}`);
-    if (chunks) parts.push(`${chunks.invert ? 'does not have' : 'has'} chunks:${chunksText(chunks, false)}`);
+    if (chunks) parts.push(`${chunks.invert ? 'does not have' : 'has'} of its chunks${chunksText(chunks, false)}`);
     return `the SCTP packet ${parts.length > 0 ? parts.join(' and ') : 'has a whole header'}`;
   },
   pure: true,

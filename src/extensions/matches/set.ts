@@ -109,7 +109,7 @@ export const set = defineMatch<SetMatch>({
   save: (data) => text(data, '--'),
   print: (data) => text(data, ''),
   help: () => HELP,
-  explain: (data) => `${setReferenceWords(data.set!)}${data.invert ? ' is not to be found' : ''}`,
+  explain: (data) => `the packet's ${setReferenceWords(data.set!, data.invert ? 'is not in' : 'is in')}`,
   // `set_match_v4` (net/netfilter/xt_set.c); a test may count, and what it finds may change from packet to packet.
   compile(data, { machine }) {
     const { name, directions } = data.set!;

@@ -1,7 +1,7 @@
 import { readUint16 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch, UsageError } from '../contract.ts';
-import { not, rangeText } from '../words.ts';
+import { not, rangeText, rangeWords } from '../words.ts';
 
 interface TcpmssMatch {
   range: [number, number];
@@ -33,7 +33,7 @@ export const tcpmss = defineMatch<TcpmssMatch>({
   help: () => HELP,
   check: (_data, { rule }) => (rule.protocol === Protocol.tcp && !rule.protocolInvert ? null : 'EINVAL'),
   explain: (data) =>
-    `the TCP maximum segment size is ${data.invert ? 'not given or not ' : ''}${rangeText(data.range).replace(':', ' to ')}`,
+    `the TCP maximum segment size is ${data.invert ? 'not given or not ' : ''}${rangeWords(data.range)}`,
   pure: true,
   // `tcpmss_mt` (net/netfilter/xt_tcpmss.c)
   compile({ range: [min, max], invert }) {

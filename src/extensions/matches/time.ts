@@ -156,7 +156,7 @@ function describe(data: TimeMatch, stored: boolean): string {
   let text = '';
   if (!allDay(data)) text += ` --timestart ${timeText(data.timeStart)} --timestop ${timeText(data.timeStop)}`;
   if (data.monthDays !== ALL_MONTH_DAYS)
-    text += ` --monthdays ${stored && data.monthDays & 1 ? '0,' : ''}${daysOf(data.monthDays, 31).join(',')}`;
+    text += ` --monthdays ${stored && data.monthDays & 1 ? '0,' : ''}${daysOf(data.monthDays, 31).join(',') || (stored && data.monthDays === 0 ? '""' : '')}`;
   if (data.weekDays !== ALL_WEEK_DAYS) text += ` --weekdays ${weekDaysText(data.weekDays) || (stored ? '8' : '')}`;
   if (data.dateStart !== 0) text += ` --datestart ${dateText(data.dateStart, 'T')}`;
   if (data.dateStop !== 0 || stored) text += ` --datestop ${dateText(data.dateStop, 'T')}`;
@@ -247,7 +247,10 @@ export const time = defineMatch<TimeMatch>({
   print,
   help: () => HELP,
   check: ({ contiguous, timeStart, timeStop }) => (contiguous && timeStart < timeStop ? 'EINVAL' : null),
-  explain: (data) => `the packet comes at the time${print(data).slice(5) || ' (any)'}`.replace(' UTC', ' (UTC)'),
+  explain: (data) => {
+    const when = print(data).slice(' TIME'.length).replace(/ UTC$/, '');
+    return `the packet comes ${when.trim() || 'at any time'}${data.kernelTimeZone ? '' : ', in UTC'}`;
+  },
   unknown: ({ kernelTimeZone }) => (kernelTimeZone ? "the kernel's time zone is taken to be UTC" : null),
   // `time_mt` (net/netfilter/xt_time.c)
   compile(data, { machine }) {

@@ -1,6 +1,6 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { defineTarget, type TargetFunction, UsageError } from '../contract.ts';
-import { markOperation, readMarkOperation } from './MARK.ts';
+import { changeWords, markOperation, readMarkOperation } from './MARK.ts';
 import { hex } from './numbers.ts';
 
 /** `struct xt_connmark_tginfo2`. */
@@ -55,11 +55,11 @@ function saved(data: ConnmarkTarget): string {
 }
 
 function explain(data: ConnmarkTarget): string {
-  if (data.mode === 'save') return "the connection gets the packet's mark";
-  if (data.mode === 'restore') return "the packet gets the connection's mark";
-  return data.ctmask === ALL
-    ? `the connection is marked ${hex(data.ctmark)}`
-    : `the connection's mark is changed: ${markOperation(data.ctmark, data.ctmask)}`;
+  const all = data.ctmask === ALL && data.nfmask === ALL;
+  const masks = all ? '' : ` (bits ${hex(data.nfmask)} of the packet's, ${hex(data.ctmask)} of the connection's)`;
+  if (data.mode === 'save') return `the connection gets the packet's mark${masks}`;
+  if (data.mode === 'restore') return `the packet gets the connection's mark${masks}`;
+  return `the connection's mark ${changeWords(data.ctmark, data.ctmask)}`;
 }
 
 export const CONNMARK = defineTarget<ConnmarkTarget>({

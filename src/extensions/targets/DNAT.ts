@@ -1,5 +1,6 @@
 import { defineTarget } from '../contract.ts';
 import {
+  explainFlags,
   explainRange,
   type NatTarget,
   natRange,
@@ -33,7 +34,8 @@ export const DNAT = defineTarget<NatTarget>({
   print: (data, { family }) => natTexts(data, family, { option: 'to:', flags: '', bare: false }),
   help: () => HELP,
   check: (_, site) => refusePlacement(site, DESTINATION_NAT),
-  explain: (data, { family }) => `the connection's destination becomes ${explainRange(data, family)}`,
+  explain: (data, { family }) =>
+    `the connection's destination becomes ${explainRange(data, family)}${explainFlags(data)}`,
   compile(data, { machine: { nat } }) {
     const range = natRange(data);
     return (packet, at) => nat.setup(packet, at, range, 'destination');

@@ -3,6 +3,7 @@ import { readUint16 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { setEcn, setTransportWord } from '../../packet/rewrite.ts';
 import { defineTarget, UsageError } from '../contract.ts';
+import { listWords } from '../words.ts';
 import { hasProtocol, MANGLE, refusePlacement } from './placement.ts';
 
 /** `struct ipt_ECN_info`; null: not changed. */
@@ -73,7 +74,14 @@ export const ECN = defineTarget<EcnTarget>({
     if (refused !== null) return refused;
     return (data.ece !== null || data.cwr !== null) && !hasProtocol(site, Protocol.tcp) ? 'EINVAL' : null;
   },
-  explain: (data) => (removes(data) ? 'the ECN bits of the TCP header are cleared' : "the packet's ECN bits are set"),
+  explain(data) {
+    if (removes(data)) return 'the ECN bits of the TCP header are cleared';
+    const parts: string[] = [];
+    if (data.ece !== null) parts.push(`the TCP flag ECE becomes ${data.ece}`);
+    if (data.cwr !== null) parts.push(`the TCP flag CWR becomes ${data.cwr}`);
+    if (data.codepoint !== null) parts.push(`the ECN field of the IP header becomes ${data.codepoint}`);
+    return listWords(parts);
+  },
   compile({ ece, cwr, codepoint }) {
     const touched = (ece === null ? 0 : ECE) | (cwr === null ? 0 : CWR);
     const set = (ece === 1 ? ECE : 0) | (cwr === 1 ? CWR : 0);

@@ -67,7 +67,10 @@ export const LOG = defineTarget<LogTarget>({
     return ` LOG${how}${prefix === '' ? '' : ` prefix "${prefix}"`}`;
   },
   help: () => HELP,
-  explain: ({ prefix }) => (prefix === '' ? 'the packet is logged' : `the packet is logged as "${prefix}"`),
+  explain({ prefix, level }) {
+    const how = level === WARNING ? '' : ` at level ${LEVEL_NAMES[level]}`;
+    return `the packet is logged${prefix === '' ? '' : ` as "${prefix}"`}${how}`;
+  },
   compile({ level, flags, prefix }, { machine }) {
     const style = { prefix, flags };
     return (packet, at) => {

@@ -27,6 +27,16 @@ export function markOperation(mark: number, mask: number): string {
   return `xset ${hex(mark)}/${hex(mask)}`;
 }
 
+/** What becomes of a value whose bits `mask` are cleared and then those of `bits` toggled: "becomes 0x1", "gets the bits 0x4". */
+export function changeWords(bits: number, mask: number, all = 0xffffffff): string {
+  if (mask === all) return `becomes ${hex(bits)}`;
+  if (mask === 0) return bits === 0 ? 'stays as it is' : `has the bits ${hex(bits)} toggled`;
+  if (bits === 0) return `loses the bits ${hex(mask)}`;
+  if (bits === mask) return `gets the bits ${hex(bits)}`;
+  const cleared = `has ${hex(bits)} in the bits ${hex(mask)}`;
+  return (bits & ~mask) === 0 ? cleared : `loses the bits ${hex(mask)}, then has the bits ${hex(bits)} toggled`;
+}
+
 /** Mark and mask of `--set-mark value/mask` and its relatives, all but the names of the modes shared with CONNMARK. */
 export function readMarkOperation(
   name: string,
@@ -70,10 +80,7 @@ export const MARK = defineTarget<MarkTarget>({
   save: ({ mark, mask }) => ` --set-xmark ${hex(mark)}/${hex(mask)}`,
   print: ({ mark, mask }) => ` MARK ${markOperation(mark, mask)}`,
   help: () => HELP,
-  explain: ({ mark, mask }) =>
-    mask === 0xffffffff
-      ? `the packet is marked ${hex(mark)}`
-      : `the packet's mark is changed: ${markOperation(mark, mask)}`,
+  explain: ({ mark, mask }) => `the packet's mark ${changeWords(mark, mask)}`,
   compile({ mark, mask }) {
     const keep = ~mask;
     return (packet) => {

@@ -3,7 +3,8 @@ import { Hook } from '../../datapath/hooks.ts';
 import { Verdict } from '../../datapath/verdicts.ts';
 import type { AddressWords } from '../../packet/family.ts';
 import { defineTarget } from '../contract.ts';
-import { type NatTarget, natRange, natTexts, newNatTarget, readFlag, readPorts } from './nat-range.ts';
+import { rangeWords } from '../words.ts';
+import { explainFlags, type NatTarget, natRange, natTexts, newNatTarget, readFlag, readPorts } from './nat-range.ts';
 import { type Placement, refusePlacement } from './placement.ts';
 
 const HELP = `MASQUERADE target options:
@@ -39,7 +40,10 @@ export const MASQUERADE = defineTarget<NatTarget>({
   print: (data, { family }) => natTexts(data, family, { option: 'masq ports: ', flags: '', bare: true }),
   help: () => HELP,
   check: (_, site) => refusePlacement(site, PLACEMENT),
-  explain: () => "the connection's source becomes the address of the interface it leaves by",
+  explain(data) {
+    const port = data.ports === null ? '' : ` with port ${rangeWords(data.ports)}`;
+    return `the connection's source becomes the address of the interface it leaves by${port}${explainFlags(data)}`;
+  },
   compile(data, { family, machine: { nat, host } }) {
     const range = natRange(data);
     return (packet, at) => {

@@ -73,7 +73,8 @@ export const NFLOG = defineTarget<NflogTarget>({
   save: (data) => texts(data, '--'),
   print: (data) => texts(data, ''),
   help: () => HELP,
-  explain: ({ group }) => `the packet is shown to the listeners of log group ${group}`,
+  explain: ({ group, prefix }) =>
+    `the packet is shown to the listeners of log group ${group}${prefix === '' ? '' : ` as "${prefix}"`}`,
   compile({ group, prefix, size }, { machine }) {
     const record = { group, prefix, size: size ?? 0 };
     return (packet, at) => {

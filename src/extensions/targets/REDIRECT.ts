@@ -3,7 +3,16 @@ import { Verdict } from '../../datapath/verdicts.ts';
 import type { AddressWords, Family } from '../../packet/family.ts';
 import { defineTarget, UsageError } from '../contract.ts';
 import { interfaceAddress } from './interface-address.ts';
-import { explainRange, type NatTarget, natRange, natTexts, newNatTarget, readFlag, readPorts } from './nat-range.ts';
+import {
+  explainFlags,
+  explainRange,
+  type NatTarget,
+  natRange,
+  natTexts,
+  newNatTarget,
+  readFlag,
+  readPorts,
+} from './nat-range.ts';
 import { DESTINATION_NAT, refusePlacement } from './placement.ts';
 
 const HELP = `REDIRECT target options:
@@ -39,8 +48,7 @@ export const REDIRECT = defineTarget<NatTarget>({
   help: () => HELP,
   check: (_, site) => refusePlacement(site, DESTINATION_NAT),
   explain(data, { family }) {
-    const port = data.ports === null ? '' : `, port ${explainRange(data, family).slice(1)}`;
-    return `the connection goes to this machine${port}`;
+    return `the connection goes to ${data.ports === null ? '' : `${explainRange(data, family)} of `}this machine${explainFlags(data)}`;
   },
   compile(data, { family, machine: { nat } }) {
     const range = natRange(data);

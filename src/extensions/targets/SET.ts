@@ -131,9 +131,10 @@ export const SET = defineTarget<SetTarget>({
   },
   explain(data) {
     const parts: string[] = [];
-    if (data.add !== null) parts.push(`puts the packet's ${setReferenceWords(data.add)}`);
-    if (data.del !== null) parts.push(`takes the packet's ${setReferenceWords(data.del)} out`);
-    if (data.map !== null) parts.push(`gives the packet what is stored for its ${setReferenceWords(data.map)}`);
+    if (data.add !== null) parts.push(`the packet's ${setReferenceWords(data.add, 'is put into')}`);
+    if (data.del !== null) parts.push(`the packet's ${setReferenceWords(data.del, 'is deleted from')}`);
+    if (data.map !== null)
+      parts.push(`the packet gets what is kept of its ${setReferenceWords(data.map, 'as it stands in')}`);
     return parts.join(', then ');
   },
   unknown: (data) =>

@@ -1,5 +1,6 @@
 import { defineTarget } from '../contract.ts';
 import {
+  explainFlags,
   explainRange,
   type NatTarget,
   natRange,
@@ -46,7 +47,7 @@ export const SNAT = defineTarget<NatTarget>({
   print: (data, { family }) => natTexts(data, family, { option: 'to:', flags: '', bare: false }),
   help: () => HELP,
   check: (_, site) => refusePlacement(site, SOURCE_NAT),
-  explain: (data, { family }) => `the connection's source becomes ${explainRange(data, family)}`,
+  explain: (data, { family }) => `the connection's source becomes ${explainRange(data, family)}${explainFlags(data)}`,
   compile(data, { machine: { nat } }) {
     const range = natRange(data);
     return (packet, at) => nat.setup(packet, at, range, 'source');

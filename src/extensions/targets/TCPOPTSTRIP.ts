@@ -51,7 +51,8 @@ export const TCPOPTSTRIP = defineTarget<TcpoptstripTarget>({
   },
   help: () => HELP,
   check: (_, site) => refusePlacement(site, MANGLE_TCP),
-  explain: ({ kinds }) => `the TCP options ${kinds.join(', ')} are overwritten`,
+  explain: ({ kinds }) =>
+    kinds.length === 0 ? 'no TCP option is overwritten' : `the TCP options ${kinds.join(', ')} are overwritten`,
   compile({ kinds }) {
     const stripped = new Uint8Array(256);
     for (const kind of kinds) stripped[kind] = 1;

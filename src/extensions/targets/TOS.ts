@@ -1,6 +1,7 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { setTos, tosOf } from '../../packet/rewrite.ts';
 import { defineTarget, UsageError } from '../contract.ts';
+import { changeWords } from './MARK.ts';
 import { paddedHex } from './numbers.ts';
 import { MANGLE, refusePlacement } from './placement.ts';
 
@@ -89,7 +90,7 @@ export const TOS = defineTarget<TosTarget>({
   },
   help: () => HELP,
   check: (_, site) => refusePlacement(site, MANGLE),
-  explain: (data) => `the packet's TOS byte becomes ${maskedText(data)}`,
+  explain: ({ value, mask }) => `the packet's TOS byte ${changeWords(value, mask, 0xff)}`,
   compile({ value, mask }) {
     const keep = ~mask & 0xff;
     return (packet) => {

@@ -4,6 +4,7 @@ import type { AddressWords, Family } from '../../packet/family.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { parseUnsigned, scanUnsignedWithin } from '../../syntax/numbers.ts';
 import { type ParseContext, UsageError } from '../contract.ts';
+import { rangeWords } from '../words.ts';
 
 /** What SNAT, DNAT, MASQUERADE and REDIRECT are told (`struct nf_nat_range2`). */
 export interface NatTarget {
@@ -151,7 +152,16 @@ export function natRange({ addresses, ports, basePort, random, randomFully, pers
   };
 }
 
-/** "10.0.0.1", "port 80 of 10.0.0.1", "another port". */
-export function explainRange(data: NatTarget, family: Family): string {
-  return rangeText(data, family) || 'any free port';
+/** "10.0.0.1", "port 80 of 10.0.0.1", "any free port". */
+export function explainRange({ addresses, ports, basePort }: NatTarget, family: Family): string {
+  const texts = addresses?.map((address) => formatAddress(family, address));
+  const address = texts === undefined ? '' : rangeWords([texts[0]!, texts[1]!]);
+  if (ports === null) return address || 'any free port';
+  const shifted = basePort === null ? '' : ` (counted from ${basePort})`;
+  return `port ${rangeWords(ports)}${shifted}${address === '' ? '' : ` of ${address}`}`;
+}
+
+/** How a port or an address is chosen, where it was said. */
+export function explainFlags({ random, randomFully, persistent }: NatTarget): string {
+  return `${random || randomFully ? ', its port chosen at random' : ''}${persistent ? ', the same for each client' : ''}`;
 }

@@ -40,7 +40,8 @@ export function timeToLiveTarget(name: 'TTL' | 'HL', family: Family): TargetExte
   --${lower}-inc value		Increment ${name} by <value 1-255>
 `,
     check: (_, site) => refusePlacement(site, MANGLE),
-    explain: ({ mode, value }) => `the packet's ${name === 'TTL' ? 'TTL' : 'hop limit'} is ${MODES[mode]} ${value}`,
+    explain: ({ mode, value }) =>
+      `the packet's ${name === 'TTL' ? 'TTL' : 'hop limit'} is ${MODES[mode].replace('ment by', 'mented by')} ${value}`,
     compile({ mode, value }) {
       if (mode === 'set') {
         return (packet) => {
