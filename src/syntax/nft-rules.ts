@@ -74,6 +74,12 @@ function readBack(use: MatchUse, earlier: MatchUse | null): MatchUse {
   return { name: use.name, data: read };
 }
 
+/** Not so where two tests exclude each other: what is read back of them (`81:80`) cannot be kept as text. */
+function isReadable({ data }: MatchUse): boolean {
+  const { sourcePorts, destinationPorts } = data as PortMatch;
+  return sourcePorts[0] <= sourcePorts[1] && destinationPorts[0] <= destinationPorts[1];
+}
+
 /** What nftables asks of a rule whose ports and flags it writes as its own expressions. Throws UsageError. */
 export function assertNative({ matches, protocol }: RuleSpec): void {
   // It looks at the number alone: `! -p tcp -m tcp --dport 22` passes.
@@ -109,9 +115,10 @@ export function normalizeForNft(rule: RuleSpec): RuleSpec {
       continue;
     }
     const earlier = matches.findIndex((other) => other.name === use.name && isNative(other));
-    if (earlier >= 0) {
+    const together = earlier < 0 ? null : readBack(use, matches[earlier] as MatchUse);
+    if (together !== null && isReadable(together)) {
       changed = true;
-      matches[earlier] = readBack(use, matches[earlier] as MatchUse);
+      matches[earlier] = together;
     } else if (readsAsWritten(use.data as PortMatch)) {
       matches.push(use);
     } else {

@@ -14,6 +14,11 @@ const DUMP = /^libiptc v|^ip6? \w+ |^ {2}\[ /m;
 /** A count in XML that hardly counts anything. */
 const LONG_COUNT = /"-?\d{12,}"/g;
 
+/** Whether a rule of iptables-nft tests ports from one to a smaller one. */
+export function hasBackwardPorts(saved: string): boolean {
+  return [...saved.matchAll(/ --[sd]port (\d+):(\d+)/g)].some(([, first, last]) => Number(first) > Number(last));
+}
+
 export const KNOWN: readonly KnownDifference[] = [
   {
     reason: '-vv prints structures of the kernel, which iptsim does not have; it says so instead',
@@ -36,6 +41,12 @@ export const KNOWN: readonly KnownDifference[] = [
       'iptables-nft -Z CHAIN N of a built-in chain that was not made prints the text of whatever errno was left over',
     matches: (_call, real, simulated) =>
       real.err.includes('Incompatible with this kernel') && simulated.err.includes('Bad rule'),
+  },
+  {
+    reason:
+      'nft: of two uses of tcp or udp whose ports exclude each other the real tool makes one test for ports from 81 to 80, which no text can hold',
+    matches: (_call, real, simulated, variant) =>
+      variant === 'nft' && hasBackwardPorts(real.out) && !hasBackwardPorts(simulated.out),
   },
   {
     reason: 'iptables-xml prints what was left in memory as the counters of a chain that has none',

@@ -4,6 +4,7 @@ import type { Variant } from '../../src/extensions/contract.ts';
 import { matches, targets } from '../../src/extensions/registry.ts';
 import { Random } from '../kernel/random.ts';
 import { Generator } from './generate.ts';
+import { hasBackwardPorts } from './known.ts';
 import type { Answer, RealTools } from './players.ts';
 import type { Call, Scenario } from './scenario.ts';
 
@@ -97,6 +98,7 @@ export function writeVectors(files: Readonly<Record<Variant, string>>, directory
     const file = path.join(`${each.kind === 'match' ? 'matches' : 'targets'}`, 'vectors', `${each.extension}.txt`);
     const text = texts.get(file) ?? { lines: [], seen: new Set<string>(), accepted: 0, refused: 0 };
     texts.set(file, text);
+    if (hasBackwardPorts(other.answers.save ?? '')) continue;
     const { save, error } = each.answers;
     // What is new about it: the options that are saved, or the message.
     const novelty =
