@@ -8,7 +8,7 @@
  * descriptor: poll, select and epoll work on it as they are. What the program sends and receives goes in frames:
  *
  *   program to iptsim:  u32 kind, u32 length, bytes   kind 0: a netlink datagram; 1: the program waits, having received as many
- *                                                     datagrams as the u32 that follows; 2: name of interface wanted (u32 index)
+ *                                                     datagrams as the u32 that follows; 2: name of interface wanted (u32 index); 3: it asked for more and did not wait
  *   iptsim to program:  u32 length, bytes             a netlink datagram; on a connection opened for names: the name
  *
  * all numbers in the machine's own byte order. The notice that the program waits (it calls recv, poll, select or epoll_wait and there is
@@ -40,13 +40,14 @@
 #define SOL_NETLINK 270
 #endif
 
-enum { DATAGRAM = 0, WAITING = 1, NAME = 2, DESCRIPTORS = 1024 };
+enum { DATAGRAM = 0, WAITING = 1, NAME = 2, EMPTY = 3, DESCRIPTORS = 1024 };
 
 /* What is known of a descriptor; `port` is 0 for all that are not ours. */
 static struct {
 	uint32_t port;
 	uint32_t received;
 	int epoll; /* descriptor + 1 of the epoll that watches it */
+	int polled; /* EMPTY was said */
 } table[DESCRIPTORS];
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -138,6 +139,15 @@ static void tell_waiting(int fd)
 	errno = kept;
 }
 
+/* A program that never waits, but looks again and again: it is there. */
+static void tell_empty(int fd)
+{
+	int kept = errno;
+	if (!table[fd].polled) put_frame(fd, EMPTY, NULL, 0);
+	table[fd].polled = 1;
+	errno = kept;
+}
+
 /* A stream to iptsim; `type` may hold SOCK_NONBLOCK and SOCK_CLOEXEC. */
 static int connect_to_iptsim(int type)
 {
@@ -173,6 +183,7 @@ static ssize_t receive(int fd, const struct iovec *parts, size_t count, int flag
 	if (is_empty(fd)) {
 		char byte;
 		if ((flags & MSG_DONTWAIT) || (fcntl(fd, F_GETFL) & O_NONBLOCK)) {
+			tell_empty(fd);
 			errno = EAGAIN;
 			return -1;
 		}
@@ -238,6 +249,7 @@ int socket(int domain, int type, int protocol)
 	table[fd].port = (uint32_t)getpid() + (sockets++ << 22);
 	table[fd].received = 0;
 	table[fd].epoll = 0;
+	table[fd].polled = 0;
 	pthread_mutex_unlock(&lock);
 	return fd;
 }
@@ -397,31 +409,31 @@ ssize_t __read_chk(int fd, void *bytes, size_t length, size_t room)
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------- */
 
-static void before_poll(const struct pollfd *set, nfds_t count)
+static void before_poll(const struct pollfd *set, nfds_t count, int waits)
 {
 	for (nfds_t i = 0; i < count; i++) {
-		if (ours(set[i].fd) && (set[i].events & POLLIN) && is_empty(set[i].fd)) tell_waiting(set[i].fd);
+		if (ours(set[i].fd) && (set[i].events & POLLIN) && is_empty(set[i].fd)) (waits ? tell_waiting : tell_empty)(set[i].fd);
 	}
 }
 
-static void before_select(int count, const fd_set *set)
+static void before_select(int count, const fd_set *set, int waits)
 {
 	for (int fd = 0; set != NULL && fd < count && fd < FD_SETSIZE; fd++) {
-		if (ours(fd) && FD_ISSET(fd, set) && is_empty(fd)) tell_waiting(fd);
+		if (ours(fd) && FD_ISSET(fd, set) && is_empty(fd)) (waits ? tell_waiting : tell_empty)(fd);
 	}
 }
 
-static void before_epoll(int epoll)
+static void before_epoll(int epoll, int waits)
 {
 	for (int fd = 0; fd < DESCRIPTORS; fd++) {
-		if (table[fd].epoll == epoll + 1 && ours(fd) && is_empty(fd)) tell_waiting(fd);
+		if (table[fd].epoll == epoll + 1 && ours(fd) && is_empty(fd)) (waits ? tell_waiting : tell_empty)(fd);
 	}
 }
 
 int poll(struct pollfd *set, nfds_t count, int timeout)
 {
 	REAL(poll);
-	if (timeout != 0) before_poll(set, count);
+	before_poll(set, count, timeout != 0);
 	return real(set, count, timeout);
 }
 
@@ -434,21 +446,21 @@ int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t room)
 int ppoll(struct pollfd *set, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
 	REAL(ppoll);
-	if (timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0) before_poll(set, count);
+	before_poll(set, count, timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0);
 	return real(set, count, timeout, mask);
 }
 
 int select(int count, fd_set *reading, fd_set *writing, fd_set *failing, struct timeval *timeout)
 {
 	REAL(select);
-	if (timeout == NULL || timeout->tv_sec != 0 || timeout->tv_usec != 0) before_select(count, reading);
+	before_select(count, reading, timeout == NULL || timeout->tv_sec != 0 || timeout->tv_usec != 0);
 	return real(count, reading, writing, failing, timeout);
 }
 
 int pselect(int count, fd_set *reading, fd_set *writing, fd_set *failing, const struct timespec *timeout, const sigset_t *mask)
 {
 	REAL(pselect);
-	if (timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0) before_select(count, reading);
+	before_select(count, reading, timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0);
 	return real(count, reading, writing, failing, timeout, mask);
 }
 
@@ -462,14 +474,14 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
 	REAL(epoll_wait);
-	if (timeout != 0) before_epoll(epoll);
+	before_epoll(epoll, timeout != 0);
 	return real(epoll, events, most, timeout);
 }
 
 int epoll_pwait(int epoll, struct epoll_event *events, int most, int timeout, const sigset_t *mask)
 {
 	REAL(epoll_pwait);
-	if (timeout != 0) before_epoll(epoll);
+	before_epoll(epoll, timeout != 0);
 	return real(epoll, events, most, timeout, mask);
 }
 

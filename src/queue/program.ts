@@ -8,7 +8,10 @@ import { type HandlerAnswer, type HandlerPacket, type HandlerRelease, QueueError
 import { IS_LITTLE_ENDIAN, viewOf } from './netlink/message.ts';
 import { QueueSubsystem } from './netlink/subsystem.ts';
 
-const Frame = { datagram: 0, waiting: 1, name: 2 } as const;
+/** Milliseconds without news after which a program that waits has set up its queues. */
+const QUIET = 100;
+
+const Frame = { datagram: 0, waiting: 1, name: 2, empty: 3 } as const;
 
 /** Where the shim's source is and where it is built. */
 export interface ShimPlaces {
@@ -64,14 +67,20 @@ export class QueueProgram {
   /** The program is no more, or never was. */
   #isGone = false;
   #ready: () => void = () => {};
-  /** Resolves when the program waits for the first time: it has set up its queues. */
+  #isSettingUp = true;
+  /** Runs from when the program waits for the first time, anew whenever something comes from it: other threads of it may be setting up theirs. */
+  #quiet: NodeJS.Timeout | null = null;
+  /** Resolves when the program has set up its queues, as far as can be seen: it waits, and nothing has come from it for a while. */
   readonly #isReady: Promise<void>;
 
   private constructor(server: Server, folder: string, shim: string, command: readonly string[]) {
     this.#server = server;
     this.#folder = folder;
     this.#isReady = new Promise((resolve) => {
-      this.#ready = resolve;
+      this.#ready = () => {
+        this.#isSettingUp = false;
+        resolve();
+      };
     });
     this.#subsystem = new QueueSubsystem((queue, verdict) => this.#verdicts.push({ queue, ...verdict }));
     server.on('connection', (socket) => this.#connect(socket));
@@ -147,6 +156,7 @@ export class QueueProgram {
   }
 
   #connect(socket: Socket): void {
+    if (this.#isSettingUp) this.#quiet?.refresh();
     const link: Link = { socket, sent: 0, buffer: Buffer.alloc(0) };
     socket.on('data', (data: Buffer) => {
       link.buffer = link.buffer.length === 0 ? data : Buffer.concat([link.buffer, data]);
@@ -175,6 +185,7 @@ export class QueueProgram {
   #frame(link: Link, kind: number, body: Uint8Array): void {
     switch (kind) {
       case Frame.datagram:
+        if (this.#isSettingUp) this.#quiet?.refresh();
         for (const answer of this.#subsystem.receive(link, body)) this.#send(link, answer);
         // While others wait it may go on to decide about those too.
         if (this.#subsystem.waiting === 0) this.#settle(false);
@@ -182,10 +193,13 @@ export class QueueProgram {
       case Frame.waiting: {
         const received = viewOf(body, 0).getUint32(0, IS_LITTLE_ENDIAN);
         if (received !== link.sent) break;
-        this.#ready();
+        this.#quiet ??= setTimeout(this.#ready, QUIET);
         if (this.#current?.link === link) this.#settle(true);
         break;
       }
+      case Frame.empty:
+        this.#quiet ??= setTimeout(this.#ready, QUIET);
+        break;
       case Frame.name: {
         const name = this.#names.get(viewOf(body, 0).getUint32(0, IS_LITTLE_ENDIAN)) ?? '';
         this.#write(link, Buffer.from(name));
