@@ -166,16 +166,40 @@ export async function runSimulation(
       outputs,
       nflog: traced.map(({ nflog = [] }) => nflog.map(nflogText)),
       log: traced.map(({ log = [] }) => log.map(({ level, line }) => `${level} ${line}`)),
-      saveV4: scenario.rulesV4 === '' ? '' : await tool(['iptables-save', '-c']),
-      saveV6: scenario.rulesV6 === '' ? '' : await tool(['ip6tables-save', '-c']),
-      ipset: scenario.ipsets === '' ? '' : await tool(['ipset', 'save']),
-      conntrack:
-        (await tool(['conntrack', '-L', '-f', 'ipv4', '-o', 'extended'])) +
-        (await tool(['conntrack', '-L', '-f', 'ipv6', '-o', 'extended'])),
-      expectations:
-        (await tool(['conntrack', '-L', 'expect', '-f', 'ipv4', '-o', 'extended'])) +
-        (await tool(['conntrack', '-L', 'expect', '-f', 'ipv6', '-o', 'extended'])),
+      ...(await stateAfter(scenario, tool)),
     },
     lines,
   };
+}
+
+/** What is left of a run: counters, members of sets, connections, expectations. */
+export type StateAfter = Pick<Outcome, 'saveV4' | 'saveV6' | 'ipset' | 'conntrack' | 'expectations'>;
+
+async function stateAfter(scenario: Scenario, tool: ToolRunner): Promise<StateAfter> {
+  return {
+    saveV4: scenario.rulesV4 === '' ? '' : await tool(['iptables-save', '-c']),
+    saveV6: scenario.rulesV6 === '' ? '' : await tool(['ip6tables-save', '-c']),
+    ipset: scenario.ipsets === '' ? '' : await tool(['ipset', 'save']),
+    conntrack:
+      (await tool(['conntrack', '-L', '-f', 'ipv4', '-o', 'extended'])) +
+      (await tool(['conntrack', '-L', '-f', 'ipv6', '-o', 'extended'])),
+    expectations:
+      (await tool(['conntrack', '-L', 'expect', '-f', 'ipv4', '-o', 'extended'])) +
+      (await tool(['conntrack', '-L', 'expect', '-f', 'ipv6', '-o', 'extended'])),
+  };
+}
+
+/** The same with `--summary`: only the number of packets by verdict, and what is left. */
+export async function runSummary(
+  scenario: Scenario,
+  sent: SentPacket[],
+  folder: string,
+  variant: 'legacy' | 'nft',
+  options: readonly string[] = [],
+): Promise<{ verdicts: Record<string, number>; after: StateAfter }> {
+  const args = writeInputs(scenario, sent, folder);
+  const tool = toolRunner(path.join(folder, 'state'), variant);
+  const line = await tool(['trace', ...args, ...options, '--summary', '--commit']);
+  const verdicts = Object.fromEntries([...line.matchAll(/(\d+) ([a-z]+)(?=[,;])/g)].map((m) => [m[2], Number(m[1])]));
+  return { verdicts, after: await stateAfter(scenario, tool) };
 }
