@@ -15,16 +15,17 @@ import { planNetwork } from '../../src/network/plan.ts';
 import { readNetworkYaml } from '../../src/network/yaml.ts';
 import { wellKnownNames } from '../../src/simulation/names.ts';
 import { address, cloudArbitrary, describeCloud, PROBES } from './clouds.ts';
+import { proveChanges, proveConversations } from './live-agents.ts';
 import { type RealAnswer, RealNetwork } from './namespaces.ts';
 import { proveFrames } from './prove-frames.ts';
 import { proveRouter } from './prove-router.ts';
 
 const HELP = `Builds networks in real network namespaces, puts the same conversations there with real programs, and compares what iptsim says.
 
-  npm run test:cloud -- [--random N] [--seed S] [--variant nft|legacy] [--only-router] [--record] [NETWORK.yaml...]
+  npm run test:cloud -- [--random N] [--seed S] [--variant nft|legacy] [--only-router] [--only-agents] [--record] [NETWORK.yaml...]
 
-Without files the conversations of fixtures/*/network.yaml, then N random clouds (2), ARP over a bridge with the compiled ebtables rules, and
-the router of fixtures/imported-router, collected and imported (--only-router: this alone; --record: keep what it did in the fixture). Root on Linux with iptables, ipset, br_netfilter and Python 3.
+Without files the conversations of fixtures/*/network.yaml, then N random clouds (2), ARP over a bridge with the compiled ebtables rules,
+agents that change the rules while programs talk (--only-agents: these alone), and the router of fixtures/imported-router, collected and imported (--only-router: this alone; --record: keep what it did in the fixture). Root on Linux with iptables, ipset, br_netfilter and Python 3.
 `;
 
 const { values, positionals } = parseArgs({
@@ -34,6 +35,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
     variant: { type: 'string', default: 'nft' },
     'only-router': { type: 'boolean', default: false },
+    'only-agents': { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -224,6 +226,24 @@ async function compareOne(real: RealNetwork, said: Conversation, source: number,
   return wrong;
 }
 
+const CHANGES = 12;
+
+/** The agents' commands with the real tools; returns how many differences there are. */
+async function proveAgents(): Promise<number> {
+  let failed = 0;
+  for (const [what, proof] of [
+    ['a change under conversations', () => proveConversations(root, variant, 900)],
+    [`changes between ${CHANGES} random clouds`, () => proveChanges(variant, 901, CHANGES, Number(values.seed))],
+  ] as const) {
+    const { wrong, commands } = await proof();
+    failed += wrong.length;
+    const result = wrong.length === 0 ? 'as iptsim says' : `${wrong.length} differences`;
+    process.stdout.write(`agents, ${what}: ${commands} commands, ${result}\n`);
+    for (const text of wrong) process.stdout.write(`  ${text}\n`);
+  }
+  return failed;
+}
+
 async function main(): Promise<number> {
   if (values.help) {
     process.stdout.write(HELP);
@@ -237,6 +257,7 @@ async function main(): Promise<number> {
   let failed = 0;
   let conversations = 0;
   if (values['only-router']) return (await proveRouter(root, values.record)) === 0 ? 0 : 1;
+  if (values['only-agents']) return (await proveAgents()) === 0 ? 0 : 1;
   const cases = [...fixtureCases(), ...(positionals.length > 0 ? [] : randomCases())];
   for (const [number, each] of cases.entries()) {
     const wrong = await prove(each, number);
@@ -247,7 +268,8 @@ async function main(): Promise<number> {
     );
     for (const text of wrong) process.stdout.write(`  ${text}\n`);
   }
-  if (positionals.length === 0) failed += proveFrames() + (await proveRouter(root, values.record));
+  if (positionals.length === 0)
+    failed += proveFrames() + (await proveAgents()) + (await proveRouter(root, values.record));
   process.stdout.write(`${cases.length} networks, ${conversations} conversations, ${failed} differences\n`);
   return failed === 0 ? 0 : 1;
 }

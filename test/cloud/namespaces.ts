@@ -48,6 +48,18 @@ export class RealNetwork {
     await Promise.all(this.#plan.hosts.map((host) => this.#listen(host)));
   }
 
+  /** Runs a command on a host and returns what it prints. Throws where it fails. */
+  exec(host: string, words: readonly string[], input = ''): string {
+    return run('ip', ['netns', 'exec', this.#host(host), ...words], input);
+  }
+
+  /** Starts a program on a host; it is killed with the network. */
+  spawn(host: string, words: readonly string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.#host(host), ...words]);
+    this.#servers.push(child);
+    return child;
+  }
+
   /** Puts a conversation with real programs. */
   async ask(
     from: string,

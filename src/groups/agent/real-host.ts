@@ -26,7 +26,7 @@ export function changeFiles(host: string, stages: Record<Stage, readonly AgentCo
     if (stages[stage].length === 0) script.push('  :');
     for (const command of stages[stage]) {
       if (command.tool === 'conntrack') {
-        script.push(...FORGET.map((line) => `  ${line}`));
+        script.push('  sh forget.sh');
         continue;
       }
       const name = `${String(++number).padStart(2, '0')}-${stage}.${fileKind(command)}`;
@@ -42,6 +42,7 @@ export function changeFiles(host: string, stages: Record<Stage, readonly AgentCo
   script.push('', 'case "$1" in', "  '') close; open; clean ;;", '  close|open|clean) "$1" ;;');
   script.push('  *) echo "usage: apply.sh [close|open|clean]" >&2; exit 2 ;;', 'esac', '');
   files.set('apply.sh', script.join('\n'));
+  files.set('forget.sh', FORGET.join('\n'));
   return files;
 }
 
@@ -52,9 +53,12 @@ function fileKind(command: Exclude<AgentCommand, { tool: 'conntrack' }>): string
 
 /** Connections that no group allows any more are forgotten: their next packet is a new one, which the rules refuse. */
 const FORGET = [
+  '#!/bin/sh',
+  '# Connections that no group allows any more are deleted one by one.',
   'for family in ipv4 ipv6; do conntrack -L -f "$family" 2>/dev/null; done |',
   '  awk -f stale.awk allowed - |',
   '  while read -r words; do conntrack $words >/dev/null 2>&1 || :; done',
+  '',
 ];
 
 /**
@@ -105,9 +109,13 @@ function permitLine(tap: string, rule: GroupRule): string {
   return [...words, icmp?.type ?? '-', icmp?.code ?? '-', who].join(' ');
 }
 
-/** As conntrack(8) prints it. */
+/** Protocols that conntrack(8) calls by their names. */
+const CONNTRACK_NAMES: ReadonlySet<string> = new Set(['icmp', 'tcp', 'udp', 'dccp', 'gre', 'sctp', 'udplite']);
+
 function conntrackName(protocol: number, family: Family): string {
-  return protocol === 58 && family === 6 ? 'icmpv6' : protocolText(protocol);
+  if (protocol === 58 && family === 6) return 'icmpv6';
+  const name = protocolText(protocol);
+  return CONNTRACK_NAMES.has(name) ? name : String(protocol);
 }
 
 /**
