@@ -4,21 +4,15 @@ import type { CreateOptions } from './entry.ts';
 import { SetError } from './errors.ts';
 import type { ElementExtensions, PacketTest, SetClock } from './extensions.ts';
 import { ExtensionStore } from './extensions.ts';
+import { Buckets, FIRST_BLOCK, regionOf, regionsOf } from './hash-buckets.ts';
 import { PrefixLengths } from './prefixes.ts';
 import { SLOT_NOMATCH, SLOT_USED, Slots } from './slots.ts';
 
-const FIRST_BLOCK = 2;
 const DEFAULT_BUCKET = 12;
 const MAX_BUCKET = 64;
-const REGION_BITS = 10;
-/** Bytes of `struct hbucket`, `struct htable`, `struct ip_set_region`. */
-const BUCKET_HEADER = 32;
+/** Bytes of `struct htable`, `struct ip_set_region`. */
 const TABLE_HEADER = 24;
 const REGION_SIZE = 24;
-
-function regionsOf(bits: number): number {
-  return bits < REGION_BITS ? 1 : 2 ** (bits - REGION_BITS);
-}
 
 /**
  * The hash of net/netfilter/ipset/ip_set_hash_gen.h, bucket by bucket: the same buckets, growth and reuse of places,
@@ -30,19 +24,13 @@ export class HashTable {
   readonly initval: number;
   bucketSize: number;
   readonly forceAdd: boolean;
-  bits: number;
-  slots: Slots;
   /** Prefix lengths in use, for each network of an element. */
   readonly prefixes: PrefixLengths[] = [];
-  private starts: Uint32Array;
-  private sizes: Uint8Array;
-  private tops: Uint8Array;
+  private buckets: Buckets;
   private regionElements: Uint32Array;
   private regionMax: number;
   /** While a saved state is read: everything that was in a set goes in again. */
   loading = false;
-  /** Bytes of all buckets. */
-  private bucketBytes = 0;
   private readonly elementBytes: number;
 
   constructor(layout: ElementLayout, options: CreateOptions, initval: number, clock: SetClock) {
@@ -51,23 +39,28 @@ export class HashTable {
     this.initval = initval;
     this.forceAdd = options.forceadd === true;
     const size = Math.max(64, options.hashsize ?? 1024);
-    this.bits = 32 - Math.clz32(size - 1);
+    const bits = 32 - Math.clz32(size - 1);
     const bucket = options.bucketsize ?? DEFAULT_BUCKET;
     this.bucketSize = bucket < 2 ? 2 : bucket > DEFAULT_BUCKET ? DEFAULT_BUCKET : bucket + (bucket % 2);
     const extensions = new ExtensionStore(options, clock, 16);
     this.elementBytes = extensions.elementSize(layout.size, 4);
-    this.slots = new Slots(layout.width, extensions, 16);
+    this.buckets = new Buckets(bits, new Slots(layout.width, extensions, 16), this.elementBytes);
     for (let i = 0; i < (layout.prefixes?.count ?? 0); i++) this.prefixes.push(new PrefixLengths());
-    const buckets = 2 ** this.bits;
-    this.starts = new Uint32Array(buckets);
-    this.sizes = new Uint8Array(buckets);
-    this.tops = new Uint8Array(buckets);
-    this.regionElements = new Uint32Array(regionsOf(this.bits));
-    this.regionMax = Math.floor(this.maxElements / regionsOf(this.bits));
+    this.regionElements = new Uint32Array(regionsOf(bits));
+    this.regionMax = Math.floor(this.maxElements / regionsOf(bits));
+  }
+
+  /** There are 2^bits buckets. */
+  get bits(): number {
+    return this.buckets.bits;
+  }
+
+  get slots(): Slots {
+    return this.buckets.slots;
   }
 
   get extensions(): ExtensionStore {
-    return this.slots.extensions;
+    return this.buckets.slots.extensions;
   }
 
   /** Elements that have not expired. */
@@ -89,14 +82,14 @@ export class HashTable {
       this.layout.setSize +
       TABLE_HEADER +
       regionsOf(this.bits) * REGION_SIZE +
-      this.bucketBytes +
+      this.buckets.bytes +
       this.extensions.commentBytes
     );
   }
 
   /** All elements that have not expired, in the kernel's order. */
   forEach(visit: (slot: number) => void): void {
-    const { starts, tops, slots } = this;
+    const { starts, tops, slots } = this.buckets;
     const { state, extensions } = slots;
     for (let bucket = 0; bucket < starts.length; bucket++) {
       const end = starts[bucket]! + tops[bucket]!;
@@ -111,13 +104,10 @@ export class HashTable {
   }
 
   flush(): void {
-    this.slots = new Slots(this.layout.width, this.extensions.emptyCopy(16), 16);
-    this.extensions.commentBytes = 0;
-    this.starts.fill(0);
-    this.sizes.fill(0);
-    this.tops.fill(0);
+    const slots = new Slots(this.layout.width, this.extensions.emptyCopy(16), 16);
+    slots.extensions.commentBytes = 0;
+    this.buckets = new Buckets(this.bits, slots, this.elementBytes);
     this.regionElements.fill(0);
-    this.bucketBytes = 0;
     for (const prefixes of this.prefixes) prefixes.clear();
   }
 
@@ -134,8 +124,10 @@ export class HashTable {
   }
 
   private tryAdd(element: Uint32Array, extensions: ElementExtensions, exist: boolean, nomatch: boolean): number {
+    const { buckets } = this;
+    const { slots } = buckets;
     const bucket = this.bucketOf(element);
-    const region = bucket >> REGION_BITS;
+    const region = regionOf(bucket);
     let elements = this.regionElements[region]!;
     let limit = this.regionMax;
     let force = false;
@@ -148,23 +140,19 @@ export class HashTable {
       for (const n of this.regionElements) elements += n;
       force = elements >= limit && this.forceAdd;
     }
-    const size = this.sizes[bucket]!;
+    const size = buckets.sizes[bucket]!;
     let slot: number;
     if (size === 0) {
       if (force || elements >= limit) return SetError.hashFull;
-      slot = this.slots.allocate(FIRST_BLOCK);
-      this.starts[bucket] = slot;
-      this.sizes[bucket] = FIRST_BLOCK;
-      this.tops[bucket] = 1;
-      this.bucketBytes += BUCKET_HEADER + FIRST_BLOCK * this.elementBytes;
+      slot = buckets.open(bucket);
     } else {
-      const start = this.starts[bucket]!;
-      const top = this.tops[bucket]!;
+      const start = buckets.starts[bucket]!;
+      const top = buckets.tops[bucket]!;
       let reuse = -1;
       let freed = false;
       let same = 0;
       for (let i = start; i < start + top; i++) {
-        if ((this.slots.state[i]! & SLOT_USED) === 0) {
+        if ((slots.state[i]! & SLOT_USED) === 0) {
           if (reuse < 0) {
             reuse = i;
             freed = true;
@@ -173,9 +161,9 @@ export class HashTable {
         }
         if (this.equalHashed(i, element)) {
           same++;
-          if (this.layout.equal === undefined || this.layout.equal(this.slots.words, i * this.slots.width, element)) {
+          if (this.layout.equal === undefined || this.layout.equal(slots.words, i * slots.width, element)) {
             if (!exist && !this.extensions.expired(i)) return SetError.elementExists;
-            this.slots.state[i] = SLOT_USED | (nomatch ? SLOT_NOMATCH : 0);
+            slots.state[i] = SLOT_USED | (nomatch ? SLOT_NOMATCH : 0);
             this.extensions.writeAll(i, extensions);
             return 0;
           }
@@ -193,48 +181,33 @@ export class HashTable {
             if (this.bucketSize <= same) this.bucketSize += FIRST_BLOCK;
           }
           if (size >= this.bucketSize) return SetError.again;
-          this.enlarge(bucket, this.slots);
-          this.bucketBytes += BUCKET_HEADER + FIRST_BLOCK * this.elementBytes;
         }
-        slot = this.starts[bucket]! + top;
-        this.tops[bucket] = top + 1;
+        slot = buckets.extend(bucket);
       }
     }
     this.regionElements[region]!++;
-    const { words, width } = this.slots;
+    const { words, width } = slots;
     const base = slot * width;
     for (let i = 0; i < width; i++) words[base + i] = element[i]!;
     const prefixes = this.layout.prefixes;
     if (prefixes !== undefined) {
       for (let n = 0; n < prefixes.count; n++) this.prefixes[n]!.add(prefixes.get(element, 0, n));
     }
-    this.slots.state[slot] = SLOT_USED | (nomatch ? SLOT_NOMATCH : 0);
+    slots.state[slot] = SLOT_USED | (nomatch ? SLOT_NOMATCH : 0);
     this.extensions.writeAll(slot, extensions);
     return 0;
   }
 
   /** Removes an element; 0 or an error code. */
   remove(element: Uint32Array): number {
+    const { buckets } = this;
     const bucket = this.bucketOf(element);
-    const region = bucket >> REGION_BITS;
     const slot = this.find(element, bucket);
     if (slot < 0 || this.extensions.expired(slot)) return SetError.elementExists;
-    this.slots.state[slot] = 0;
-    const start = this.starts[bucket]!;
-    if (slot + 1 === start + this.tops[bucket]!) this.tops[bucket]!--;
-    this.forget(slot, region);
-    let holes = 0;
-    for (let i = start; i < start + this.tops[bucket]!; i++) {
-      if ((this.slots.state[i]! & SLOT_USED) === 0) holes++;
-    }
-    const size = this.sizes[bucket]!;
-    if (this.tops[bucket] === 0) {
-      this.bucketBytes -= BUCKET_HEADER + size * this.elementBytes;
-      this.slots.release(start, size);
-      this.sizes[bucket] = 0;
-    } else if (holes >= FIRST_BLOCK) {
-      this.compact(bucket, size - FIRST_BLOCK);
-    }
+    buckets.slots.state[slot] = 0;
+    if (slot + 1 === buckets.starts[bucket]! + buckets.tops[bucket]!) buckets.tops[bucket]!--;
+    this.forget(slot, regionOf(bucket));
+    buckets.shrink(bucket);
     return 0;
   }
 
@@ -271,12 +244,12 @@ export class HashTable {
 
   /** `seen` counts elements that differ only in the part that is not hashed; the search of shorter prefixes ends there. */
   private probe(element: Uint32Array, test: PacketTest, seen: { equal: number } | null): number {
-    const { layout, slots } = this;
-    const { words, state, width, extensions } = slots;
+    const { layout, buckets } = this;
+    const { words, state, width, extensions } = buckets.slots;
     const { hashed } = layout;
     const bucket = this.bucketOf(element);
-    const start = this.starts[bucket]!;
-    const end = start + this.tops[bucket]!;
+    const start = buckets.starts[bucket]!;
+    const end = start + buckets.tops[bucket]!;
     const key = element[0]!;
     for (let slot = start, base = start * width; slot < end; slot++, base += width) {
       if (words[base] !== key || (state[slot]! & SLOT_USED) === 0) continue;
@@ -294,16 +267,17 @@ export class HashTable {
   }
 
   private bucketOf(element: Uint32Array): number {
-    return jhash2(element, this.layout.hashed, this.initval) & (this.starts.length - 1);
+    return jhash2(element, this.layout.hashed, this.initval) & (this.buckets.starts.length - 1);
   }
 
   private find(element: Uint32Array, bucket: number): number {
-    const end = this.starts[bucket]! + this.tops[bucket]!;
-    for (let slot = this.starts[bucket]!; slot < end; slot++) {
+    const { starts, tops, slots } = this.buckets;
+    const end = starts[bucket]! + tops[bucket]!;
+    for (let slot = starts[bucket]!; slot < end; slot++) {
       if (
-        (this.slots.state[slot]! & SLOT_USED) !== 0 &&
+        (slots.state[slot]! & SLOT_USED) !== 0 &&
         this.equalHashed(slot, element) &&
-        (this.layout.equal === undefined || this.layout.equal(this.slots.words, slot * this.slots.width, element))
+        (this.layout.equal === undefined || this.layout.equal(slots.words, slot * slots.width, element))
       ) {
         return slot;
       }
@@ -329,106 +303,54 @@ export class HashTable {
     this.extensions.drop(slot);
   }
 
-  /** Gives a bucket two more places. */
-  private enlarge(bucket: number, slots: Slots): void {
-    const size = this.sizes[bucket]!;
-    const old = this.starts[bucket]!;
-    const start = slots.allocate(size + FIRST_BLOCK);
-    for (let i = 0; i < size; i++) slots.copy(slots, old + i, start + i);
-    slots.release(old, size);
-    this.starts[bucket] = start;
-    this.sizes[bucket] = size + FIRST_BLOCK;
-  }
-
-  /** Moves what a bucket still has into a block of another size. */
-  private compact(bucket: number, size: number): void {
-    const old = this.starts[bucket]!;
-    const start = this.slots.allocate(size);
-    let top = 0;
-    for (let i = old; i < old + this.tops[bucket]!; i++) {
-      if ((this.slots.state[i]! & SLOT_USED) !== 0) this.slots.copy(this.slots, i, start + top++);
-    }
-    this.slots.release(old, this.sizes[bucket]!);
-    this.starts[bucket] = start;
-    this.sizes[bucket] = size;
-    this.tops[bucket] = top;
-    this.bucketBytes -= BUCKET_HEADER + FIRST_BLOCK * this.elementBytes;
-  }
-
   /** Removes expired elements of a region (mtype_gc_do). */
   private collect(region: number): void {
-    const buckets = this.starts.length;
-    const span = this.bits < REGION_BITS ? buckets : 2 ** REGION_BITS;
-    for (let bucket = region * span; bucket < Math.min(buckets, (region + 1) * span); bucket++) {
-      const start = this.starts[bucket]!;
-      const top = this.tops[bucket]!;
-      let holes = 0;
-      for (let slot = start; slot < start + top; slot++) {
-        if ((this.slots.state[slot]! & SLOT_USED) === 0) {
-          holes++;
-        } else if (this.extensions.expired(slot)) {
-          this.slots.state[slot] = 0;
-          this.forget(slot, region);
-          holes++;
-        }
+    const { buckets } = this;
+    const { state, extensions } = buckets.slots;
+    const [from, to] = buckets.rangeOf(region);
+    for (let bucket = from; bucket < to; bucket++) {
+      const start = buckets.starts[bucket]!;
+      for (let slot = start; slot < start + buckets.tops[bucket]!; slot++) {
+        if ((state[slot]! & SLOT_USED) === 0 || !extensions.expired(slot)) continue;
+        state[slot] = 0;
+        this.forget(slot, region);
       }
-      const size = this.sizes[bucket]!;
-      if (holes < FIRST_BLOCK) continue;
-      if (holes >= size) {
-        this.bucketBytes -= BUCKET_HEADER + size * this.elementBytes;
-        this.slots.release(start, size);
-        this.sizes[bucket] = 0;
-        this.tops[bucket] = 0;
-      } else {
-        this.compact(bucket, size - FIRST_BLOCK);
-      }
+      buckets.shrinkExpired(bucket);
     }
   }
 
   /** Doubles the number of buckets until every element finds a place (mtype_resize). */
   private resize(): void {
-    const old = { slots: this.slots, starts: this.starts, tops: this.tops };
-    let bits = this.bits;
+    const old = this.buckets;
+    let bits = old.bits;
     do {
       bits++;
     } while (!this.fill(bits, old));
   }
 
-  private fill(bits: number, old: { slots: Slots; starts: Uint32Array; tops: Uint8Array }): boolean {
-    const buckets = 2 ** bits;
+  private fill(bits: number, old: Buckets): boolean {
     const capacity = old.slots.state.length;
     const slots = new Slots(old.slots.width, old.slots.extensions.emptyCopy(capacity), capacity);
-    this.bits = bits;
-    this.starts = new Uint32Array(buckets);
-    this.sizes = new Uint8Array(buckets);
-    this.tops = new Uint8Array(buckets);
+    const buckets = new Buckets(bits, slots, this.elementBytes);
     const regions = regionsOf(bits);
-    this.regionElements = new Uint32Array(regions);
-    this.regionMax = Math.floor(this.maxElements / regions);
-    this.bucketBytes = 0;
-    const { hashed, width } = { hashed: this.layout.hashed, width: slots.width };
+    const elements = new Uint32Array(regions);
+    const { hashed } = this.layout;
+    const { width } = slots;
+    const mask = buckets.starts.length - 1;
     for (let from = 0; from < old.starts.length; from++) {
       const end = old.starts[from]! + old.tops[from]!;
       for (let source = old.starts[from]!; source < end; source++) {
         if ((old.slots.state[source]! & SLOT_USED) === 0 || old.slots.extensions.expired(source)) continue;
-        const bucket = jhash2(old.slots.words, hashed, this.initval, source * width) & (buckets - 1);
-        const size = this.sizes[bucket]!;
-        const top = this.tops[bucket]!;
-        if (size === 0) {
-          this.starts[bucket] = slots.allocate(FIRST_BLOCK);
-          this.sizes[bucket] = FIRST_BLOCK;
-          this.bucketBytes += BUCKET_HEADER + FIRST_BLOCK * this.elementBytes;
-        } else if (top >= size) {
-          if (size >= this.bucketSize) return false;
-          this.enlarge(bucket, slots);
-          this.bucketBytes += BUCKET_HEADER + FIRST_BLOCK * this.elementBytes;
-        }
-        slots.copy(old.slots, source, this.starts[bucket]! + top);
-        this.tops[bucket] = top + 1;
-        this.regionElements[bucket >> REGION_BITS]!++;
+        const bucket = jhash2(old.slots.words, hashed, this.initval, source * width) & mask;
+        const size = buckets.sizes[bucket]!;
+        if (size > 0 && buckets.tops[bucket]! >= size && size >= this.bucketSize) return false;
+        slots.copy(old.slots, source, size === 0 ? buckets.open(bucket) : buckets.extend(bucket));
+        elements[regionOf(bucket)]!++;
       }
     }
-    this.slots = slots;
+    this.buckets = buckets;
+    this.regionElements = elements;
+    this.regionMax = Math.floor(this.maxElements / regions);
     return true;
   }
 }
