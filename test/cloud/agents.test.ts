@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { partsOf, withoutStale } from '../../src/cli/agents/verify.ts';
 import { plansWithTaps, watchedFlows } from '../../src/groups/agent/flows.ts';
 import { leavingPorts } from '../../src/groups/agent/leaving.ts';
 import { type AgentCommand, emptyRules, type HostPlan, planHost } from '../../src/groups/agent/plan.ts';
@@ -20,6 +21,8 @@ import { MemoryHost } from './memory-host.ts';
 // established breaks, and from wherever they were stopped they reach what the compiler makes. The hosts are changed by the emulated tools.
 
 const HOSTS = ['one', 'two'];
+/** Of each property; `npm run test:cloud -- --only-agents` has more, with the real tools. */
+const RUNS = Number(process.env.AGENT_RUNS ?? 4);
 type Hosts = ReadonlyMap<string, MemoryHost>;
 
 interface Declared {
@@ -48,11 +51,6 @@ function plan(name: string, host: MemoryHost, { cloud }: Declared): Planned {
   return { plan: planHost(state, goal, all.length === 0 ? goal : compileHost(name, all, cloud)), leaving, all };
 }
 
-/** Each line of ipset is a command of its own: an agent may die between them. */
-function single(command: AgentCommand): AgentCommand[] {
-  return command.tool === 'ipset' ? command.lines.map((line) => ({ tool: 'ipset', lines: [line] })) : [command];
-}
-
 function apply(
   hosts: Hosts,
   declared: Declared,
@@ -63,7 +61,7 @@ function apply(
   for (const stage of STAGES) {
     for (const [name, host] of hosts) {
       const judge = connectionJudge(declared.cloud, planned.get(name)!.all, new Set());
-      for (const command of planned.get(name)!.plan.stages[stage].flatMap(single)) {
+      for (const command of planned.get(name)!.plan.stages[stage].flatMap(partsOf)) {
         host.run(command, judge);
         if (command.tool !== 'conntrack') count++;
         after(name, command, judge);
@@ -123,33 +121,152 @@ function watchChange(hosts: Hosts, to: Declared): { watch: Watch; states: Hosts[
   const watch = new Watch(watchedFlows(FLOWS, places, plans), plans, standing, settings);
   const states = [copied(hosts)];
   apply(hosts, to, (name, command, judge) => {
-    const known = (lines: readonly string[]): readonly string[] => {
-      const ids = new Set(judge.stale(lines).map(({ id }) => id));
-      return lines.filter((line) => !line.startsWith('{"id":') || !ids.has((JSON.parse(line) as { id: number }).id));
-    };
     const label = command.tool === 'conntrack' ? 'conntrack' : command.lines.join('; ');
-    watch.step(`${name}: ${label}`, name, hosts.get(name)!.standing(), command.tool === 'conntrack' ? known : null);
+    watch.step(
+      `${name}: ${label}`,
+      name,
+      hosts.get(name)!.standing(),
+      command.tool === 'conntrack' ? withoutStale(judge) : null,
+    );
     states.push(copied(hosts));
   });
   return { watch, states };
 }
 
 describe('changes between random clouds', () => {
-  it('are safe after every command, and end with what the compiler makes', () => {
-    let established = 0;
+  it('are safe after every command, and end with what the compiler makes, from wherever they were stopped', () => {
+    let allowed = 0;
     fc.assert(
       fc.property(cloudArbitrary, cloudArbitrary, (from, to) => {
         const hosts = newHosts();
         apply(hosts, declare(from));
         expect(comparable(hosts)).toEqual(loaded(declare(from)));
-        const { watch } = watchChange(hosts, declare(to));
+        const { watch, states } = watchChange(hosts, declare(to));
         expect(watch.violations()).toEqual([]);
-        established += watch.counts().before;
-        expect(comparable(hosts)).toEqual(loaded(declare(to)));
+        allowed += watch.counts().before;
+        const goal = loaded(declare(to));
+        expect(comparable(hosts)).toEqual(goal);
         expect(apply(hosts, declare(to))).toBe(0);
+        for (const stopped of states) {
+          apply(stopped, declare(to));
+          expect(comparable(stopped)).toEqual(goal);
+        }
       }),
-      { numRuns: Number(process.env.RUNS ?? 5), seed: Number(process.env.SEED ?? 11), endOnFailure: true },
+      { numRuns: RUNS, seed: 11, endOnFailure: true },
     );
-    expect(established).toBeGreaterThan(100);
+    expect(allowed).toBeGreaterThan(20 * RUNS);
+  });
+
+  it('are safe where a host has missed one, or an agent died on the way', () => {
+    fc.assert(
+      fc.property(cloudArbitrary, cloudArbitrary, cloudArbitrary, fc.nat(), (first, missed, last, at) => {
+        const hosts = newHosts();
+        apply(hosts, declare(first));
+        const half = new Map([['one', hosts.get('one')!]]);
+        const states = [copied(half)];
+        apply(half, declare(missed), () => states.push(copied(half)));
+        const stopped = new Map([...hosts, ...states[at % states.length]!]);
+        const { watch } = watchChange(stopped, declare(last));
+        expect(watch.violations()).toEqual([]);
+        expect(comparable(stopped)).toEqual(loaded(declare(last)));
+      }),
+      { numRuns: RUNS, seed: 12, endOnFailure: true },
+    );
+  });
+});
+
+describe("what is not the agent's", () => {
+  const open = {
+    A: { rules: [{ direction: 'ingress' as const, protocol: 'tcp' as const, ports: '22' }] },
+    B: { rules: [] },
+    C: { rules: [] },
+  };
+  const one = declare({
+    groups: open,
+    vms: [
+      { on: 'one', groups: ['A'] },
+      { on: 'one', groups: ['B'] },
+      { on: 'one', groups: ['B'] },
+    ],
+  });
+  const two = declare({
+    groups: open,
+    vms: [
+      { on: 'one', groups: ['A'] },
+      { on: 'one', groups: ['A'] },
+    ],
+  });
+  const none = declare({ groups: open, vms: [] });
+  const foreign = `*nat
+-A POSTROUTING -j MASQUERADE
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+:docker - [0:0]
+-A FORWARD -i docker0 -j docker
+-A FORWARD -p gre -j ACCEPT
+-A docker -s 10.9.0.0/16 -j ACCEPT
+COMMIT
+`;
+
+  it('stays: chains, rules, policies, sets', () => {
+    const host = new MemoryHost();
+    host.ipset(['create blocked hash:ip', 'add blocked 192.0.2.1']);
+    host.restore(4, foreign, false);
+    const before = host.comparable();
+    const hosts = new Map([['one', host]]);
+    apply(hosts, one);
+    expect(host.state().tables4.get('filter')!.get('FORWARD')).toEqual([
+      '-j neutron-filter-top',
+      '-j neutron-openvswi-FORWARD',
+      '-i docker0 -j docker',
+      '-p gre -j ACCEPT',
+    ]);
+    apply(hosts, two);
+    apply(hosts, none);
+    expect(host.comparable().rules4).toBe(before.rules4);
+    expect(host.comparable().sets).toBe(before.sets);
+  });
+
+  it('stays where it uses what the agent made, and that with it', () => {
+    const host = new MemoryHost();
+    const hosts = new Map([['one', host]]);
+    const named = declare({
+      groups: { ...open, C: { rules: [{ direction: 'ingress', remote_group: 'A' }] } },
+      vms: [
+        { on: 'one', groups: ['C'] },
+        { on: 'one', groups: ['A'] },
+      ],
+    });
+    apply(hosts, named);
+    host.restore(
+      4,
+      '*filter\n-A INPUT -m set --match-set NIPv4A src -j DROP\n-A INPUT -s 10.0.0.9/32 -j neutron-openvswi-i-vm1\nCOMMIT\n',
+      true,
+    );
+    apply(hosts, none);
+    expect(host.state().tables4.get('filter')!.get('INPUT')).toEqual([
+      '-m set --match-set NIPv4A src -j DROP',
+      '-s 10.0.0.9/32 -j neutron-openvswi-i-vm1',
+    ]);
+    expect(plan('one', host, none).plan.kept).toEqual([
+      'neutron-openvswi-i-vm1',
+      'neutron-openvswi-sg-fallback',
+      'NIPv4A',
+    ]);
+    expect(apply(hosts, none)).toBe(0);
+  });
+
+  it('counts on: rules that do not change keep their counters', () => {
+    const host = new MemoryHost();
+    const hosts = new Map([['one', host]]);
+    apply(hosts, one);
+    const counted = host.standing().rules4.replaceAll('[0:0] -A', '[7:700] -A');
+    host.restore(4, counted, false, true);
+    apply(hosts, two);
+    const rules = host.standing().rules4.split('\n');
+    const fresh = rules.filter((line) => line.startsWith('[0:0] -A'));
+    expect(fresh).toEqual(['[0:0] -A neutron-openvswi-i-vm1 -p tcp -m tcp --dport 22 -j RETURN']);
+    expect(rules.filter((line) => line.startsWith('[7:700] -A')).length).toBeGreaterThan(20);
   });
 });

@@ -57,7 +57,7 @@ export class MemoryHost {
     }
   }
 
-  restore(family: Family, text: string, noflush: boolean): void {
+  restore(family: Family, text: string, noflush: boolean, counters = false): void {
     const headers = new Map(readSetHeaders(this.sets).map((header) => [header.name, header]));
     const session: Session = {
       family,
@@ -75,7 +75,7 @@ export class MemoryHost {
         throw new Error(message);
       },
     };
-    restoreNft(text, { counters: false, verbose: 0, test: false, noflush, table: null }, session);
+    restoreNft(text, { counters, verbose: 0, test: false, noflush, table: null }, session);
     this.rulesets[family] = session.ruleset;
   }
 

@@ -67,6 +67,7 @@ export function planHost(present: HostState, goal: HostRules, leaving: HostRules
     return { family, now, wanted: wanted!, gone: gone!, tables };
   });
   const chains = families.flatMap(({ now, wanted, gone }) => chainPairs(now, wanted, gone));
+  const keptChains = families.flatMap(({ tables }) => tables.flatMap(([, { kept }]) => kept));
   const sets = planSets({
     present: present.sets,
     goal: goal.sets,
@@ -77,7 +78,7 @@ export function planHost(present: HostState, goal: HostRules, leaving: HostRules
     ),
     usedByOthers: references(
       families.map(({ now }) => now),
-      (chain) => !isOwnChain(chain),
+      (chain) => !isOwnChain(chain) || keptChains.includes(chain),
     ),
     oldChains: chains.map(([old]) => old),
     newChains: chains.map(([, next]) => next),
@@ -99,7 +100,7 @@ export function planHost(present: HostState, goal: HostRules, leaving: HostRules
       open: [...ipset('open'), ...restore('open', false), ...restore('open', true)],
       clean: [...restore('clean', false), ...restore('clean', true), ...ipset('clean')],
     },
-    kept: [...families.flatMap(({ tables }) => tables.flatMap(([, { kept }]) => kept)), ...sets.kept],
+    kept: [...new Set([...keptChains, ...sets.kept])],
   };
 }
 

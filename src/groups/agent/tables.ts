@@ -122,7 +122,7 @@ function jumpPassages(from: readonly string[], to: readonly string[], comes: Sta
   return passages;
 }
 
-/** Chains of the agent to which rules of others jump. */
+/** Chains of the agent to which rules of others jump, and those to which these jump in turn. */
 function foreignJumps(name: TableName, chains: Chains): Set<string> {
   const found = new Set<string>();
   for (const [chain, rules] of chains) {
@@ -130,6 +130,12 @@ function foreignJumps(name: TableName, chains: Chains): Set<string> {
     for (const rule of rules) {
       const target = ownJump(rule);
       if (target !== null && !(isBuiltin(name, chain) && isOwnRule(rule))) found.add(target);
+    }
+  }
+  for (const chain of found) {
+    for (const rule of chains.get(chain) ?? []) {
+      const target = ownJump(rule);
+      if (target !== null) found.add(target);
     }
   }
   return found;
