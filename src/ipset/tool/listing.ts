@@ -106,3 +106,24 @@ export function listSet(
   if (options.mode === 'xml') lines.push(options.terse ? '</ipset>\n' : '</members>\n</ipset>\n');
   out(lines.join(''));
 }
+
+/** Prints sets one after the other, or only their names (which `save` does not do). */
+export function listSets(
+  kernel: SetKernel,
+  sets: readonly IpSet[],
+  options: ListingOptions,
+  namesOnly: boolean,
+  out: (text: string) => void,
+): void {
+  const { mode } = options;
+  if (mode === 'xml') out('<ipsets>\n');
+  sets.forEach((set, i) => {
+    if (namesOnly && mode !== 'save') {
+      out(mode === 'xml' ? `<ipset name="${set.name}"/>\n` : `${set.name}\n`);
+      return;
+    }
+    if (mode === 'plain' && i > 0) out('\n');
+    listSet(kernel, set, options, out);
+  });
+  if (mode === 'xml') out('</ipsets>\n');
+}

@@ -14,33 +14,12 @@ import { Environment } from './environment.ts';
 import { errorText } from './error-text.ts';
 import { fastAddLine } from './fast-line.ts';
 import { generalHelp, typeHelp, typesHelp } from './help.ts';
-import { listSet } from './listing.ts';
+import { type ListingOptions, listSets } from './listing.ts';
 import type { Fault } from './read-options.ts';
 import { checkAllowed, checkMandatory, readOptions } from './read-options.ts';
-import { splitLine } from './words.ts';
+import { Exit, type ToolIo } from './tool-io.ts';
+import { pieces, splitLine } from './words.ts';
 
-/** What the program needs of the world outside. */
-export interface ToolIo {
-  out(text: string): void;
-  err(text: string): void;
-  readStdin(): string;
-  /** Text of a file; null if it cannot be read. */
-  readFile(path: string): string | null;
-  /** Writes a file; the reason if it cannot be, else null. */
-  writeFile(path: string, text: string): string | null;
-}
-
-/** The end of the program, thrown from wherever it is. */
-export class Exit extends Error {
-  readonly status: number;
-  constructor(status: number) {
-    super('exit');
-    this.status = status;
-  }
-}
-
-/** Lines are read in pieces of this length, like fgets() into the tool's buffer. */
-const MAX_LINE = 1023;
 const MAX_WORDS = 31;
 
 /** The program `ipset` on the sets of a machine. */
@@ -181,13 +160,9 @@ export class Tool {
   private help(name: string | undefined): number {
     this.io.out(generalHelp());
     if (this.interactive || !this.environment.has('quiet')) {
-      if (name === undefined) {
-        this.io.out(typesHelp());
-      } else {
-        const type = setTypeByName(name);
-        if (type === undefined) return this.customError('usage', `Unknown settype: \`${name}'`);
-        this.io.out(typeHelp(type));
-      }
+      const type = name === undefined ? undefined : setTypeByName(name);
+      if (name !== undefined && type === undefined) return this.customError('usage', `Unknown settype: \`${name}'`);
+      this.io.out(type === undefined ? typesHelp() : typeHelp(type));
     }
     return this.interactive ? 0 : this.customError('ok', null);
   }
@@ -341,33 +316,28 @@ export class Tool {
   }
 
   private list(command: 'list' | 'save', name: string | undefined): number {
-    const { kernel } = this;
-    const mode = this.environment.mode ?? (command === 'save' ? 'save' : 'plain');
-    this.environment.mode = mode;
+    const { kernel, environment } = this;
+    const mode = environment.mode ?? (command === 'save' ? 'save' : 'plain');
+    environment.mode = mode;
     const one = name === undefined ? undefined : kernel.find(name);
     if (name !== undefined && one === undefined) return SetError.notFound;
+    const terse = environment.has('terse');
+    const options: ListingOptions = {
+      mode,
+      names: this.session.names,
+      resolve: environment.has('resolve'),
+      sorted: environment.has('sorted'),
+      terse,
+      members: command === 'save' || mode === 'save' || !terse,
+    };
     const sets = one === undefined ? kernel.all() : [one];
-    const collected: string[] = [];
-    const out =
-      this.environment.file === null
-        ? (text: string) => this.io.out(text)
-        : (text: string) => void collected.push(text);
-    const terse = this.environment.has('terse');
-    if (mode === 'xml') out('<ipsets>\n');
-    let printed = 0;
-    for (const set of sets) {
-      if (this.environment.has('name') && mode !== 'save') {
-        out(mode === 'xml' ? `<ipset name="${set.name}"/>\n` : `${set.name}\n`);
-        continue;
-      }
-      if (mode === 'plain' && printed++ > 0) out('\n');
-      const members = command === 'save' || mode === 'save' || !terse;
-      const sorted = this.environment.has('sorted');
-      const resolve = this.environment.has('resolve');
-      listSet(kernel, set, { mode, names: this.session.names, resolve, sorted, terse, members }, out);
+    if (environment.file === null) {
+      listSets(kernel, sets, options, environment.has('name'), (text) => this.io.out(text));
+    } else {
+      const collected: string[] = [];
+      listSets(kernel, sets, options, environment.has('name'), (text) => void collected.push(text));
+      this.io.writeFile(environment.file, collected.join(''));
     }
-    if (mode === 'xml') out('</ipsets>\n');
-    if (this.environment.file !== null) this.io.writeFile(this.environment.file, collected.join(''));
     return 0;
   }
 
@@ -379,14 +349,9 @@ export class Tool {
     } else {
       text = this.io.readStdin();
     }
-    let at = 0;
-    while (at < text.length) {
-      const end = text.indexOf('\n', at);
-      let next = end < 0 ? text.length : end + 1;
-      if (next - at > MAX_LINE) next = at + MAX_LINE;
+    for (const [from, next] of pieces(text)) {
       this.line++;
-      this.restoreLine(text, at, next);
-      at = next;
+      this.restoreLine(text, from, next);
     }
     if (!this.batch.commit()) this.batchFailed();
     return 0;

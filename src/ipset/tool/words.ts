@@ -33,3 +33,16 @@ export function splitLine(line: string): string[] | string {
   }
   return words;
 }
+
+/** Lines are read in pieces of this length, like fgets() into the tool's buffer. */
+const MAX_LINE = 1023;
+
+/** Where the lines of a text begin and end (behind the line end), as the tool reads them. */
+export function* pieces(text: string): Generator<readonly [from: number, next: number]> {
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\n', at);
+    const next = Math.min(end < 0 ? text.length : end + 1, at + MAX_LINE);
+    yield [at, next];
+    at = next;
+  }
+}
