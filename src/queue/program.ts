@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,7 +15,7 @@ const Frame = { datagram: 0, waiting: 1, name: 2, empty: 3 } as const;
 
 /** Where the shim's source is and where it is built. */
 export interface ShimPlaces {
-  /** `adapters/nfqueue/shim.c`. */
+  /** `adapters/nfqueue`: C files and their header. */
   source: string;
   /** Directory for what is built, made if it is missing; it is built anew when the source changes. */
   cache: string;
@@ -25,12 +25,19 @@ export interface ShimPlaces {
 
 /** Builds the shim unless it is there already; gives its path. Throws QueueError where there is no compiler. */
 export function buildShim({ source, cache, compiler }: ShimPlaces): string {
-  const hash = createHash('sha256').update(readFileSync(source)).update(process.arch).digest('hex').slice(0, 16);
-  const built = path.join(cache, `nfqueue-${hash}.so`);
+  const files = readdirSync(source)
+    .filter((name) => /\.[ch]$/.test(name))
+    .sort()
+    .map((name) => path.join(source, name));
+  const hash = createHash('sha256').update(process.arch);
+  for (const file of files) hash.update(readFileSync(file));
+  const mark = hash.digest('hex').slice(0, 16);
+  const built = path.join(cache, `nfqueue-${mark}.so`);
   if (existsSync(built)) return built;
   mkdirSync(cache, { recursive: true, mode: 0o700 });
-  const fresh = path.join(cache, `.nfqueue-${hash}.${process.pid}.so`);
-  const args = ['-shared', '-fPIC', '-O2', '-o', fresh, source, '-ldl', '-lpthread'];
+  const fresh = path.join(cache, `.nfqueue-${mark}.${process.pid}.so`);
+  const sources = files.filter((file) => file.endsWith('.c'));
+  const args = ['-shared', '-fPIC', '-O2', '-o', fresh, ...sources, '-ldl', '-lpthread'];
   const { error, status, stderr } = spawnSync(compiler, args, { encoding: 'utf8' });
   if (error !== undefined) {
     throw new QueueError(

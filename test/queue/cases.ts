@@ -12,7 +12,7 @@ export interface QueueCase {
   chain?: 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
   /** Absent: `--queue-num Q`. */
   target?: string;
-  /** How many packets are sent (2), and whether all are of one connection. */
+  /** How many packets are sent (1), and whether all are of one connection. */
   packets?: number;
   same?: boolean;
 }
@@ -38,9 +38,9 @@ export const CASES: readonly QueueCase[] = [
   { name: 'nothing behind the IP header', listen: ['Q=keep:40'] },
   { name: 'shorter than the IP header: dropped', listen: ['Q=keep:12'] },
   { name: 'another destination after routing', listen: ['Q=to:03'] },
-  { name: 'one verdict for two', listen: ['Q=batch:2'] },
-  { name: 'one verdict for two of one new connection', listen: ['Q=batch:2'], same: true },
-  { name: 'the second of one new connection first', listen: ['Q=newest'], same: true },
+  { name: 'one verdict for two', listen: ['Q=batch:2'], packets: 2 },
+  { name: 'one verdict for two of one new connection', listen: ['Q=batch:2'], packets: 2, same: true },
+  { name: 'the second of one new connection first', listen: ['Q=newest'], packets: 2, same: true },
   { name: 'a part is copied', listen: ['Q=accept,copy:30'] },
   { name: 'a part is copied, and given back as the whole', listen: ['Q=last:58,copy:44'] },
   { name: 'nothing is copied', listen: ['Q=accept,meta'] },
@@ -48,7 +48,7 @@ export const CASES: readonly QueueCase[] = [
   { name: 'not even the message, with bypass', listen: ['Q=accept,none'], target: '--queue-num Q --queue-bypass' },
   { name: 'nobody listens' },
   { name: 'nobody listens, with bypass', target: '--queue-num Q --queue-bypass' },
-  { name: 'balance', target: '--queue-balance Q:R', listen: ['Q-R=mark:9'], packets: 4 },
+  { name: 'balance', target: '--queue-balance Q:R', listen: ['Q-R=mark:9'], packets: 2 },
   { name: 'balance, with bypass', target: '--queue-balance Q:R --queue-bypass' },
   { name: 'balance by CPU', target: '--queue-balance Q:R --queue-cpu-fanout', listen: ['Q-R=mark:9'] },
   { name: 'full', listen: ['Q=wait,length:1'], packets: 3 },
@@ -63,7 +63,7 @@ export const CASES: readonly QueueCase[] = [
   { name: 'raw PREROUTING: shorter', listen: ['Q=trim:3'], table: 'raw', chain: 'PREROUTING' },
   { name: 'raw PREROUTING: wrong checksum', listen: ['Q=last:58'], table: 'raw', chain: 'PREROUTING' },
   { name: 'raw PREROUTING: another destination', listen: ['Q=to:03'], table: 'raw', chain: 'PREROUTING' },
-  { name: 'raw PREROUTING: batch', listen: ['Q=batch:2'], table: 'raw', chain: 'PREROUTING', same: true },
+  { name: 'raw PREROUTING: batch', listen: ['Q=batch:2'], packets: 2, table: 'raw', chain: 'PREROUTING', same: true },
   { name: 'mangle PREROUTING: routed by the mark', listen: ['Q=mark:9'], chain: 'PREROUTING' },
   { name: 'mangle PREROUTING: another destination', listen: ['Q=to:03'], chain: 'PREROUTING' },
   { name: 'nat PREROUTING: repeat', listen: ['Q=repeat'], table: 'nat', chain: 'PREROUTING' },
@@ -148,7 +148,7 @@ export function scenarioOf(cases: readonly QueueCase[]): { scenario: Scenario; n
   return { scenario, names };
 }
 
-function packetsOf({ chain, packets = 2, same }: QueueCase, index: number, family: 4 | 6): PlannedPacket[] {
+function packetsOf({ chain, packets = 1, same }: QueueCase, index: number, family: 4 | 6): PlannedPacket[] {
   const { client, server, inside, outside } = ENDS[family];
   const text = (address: string, port: number): string =>
     family === 4 ? `${address}:${port}` : `[${address}]:${port}`;

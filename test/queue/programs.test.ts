@@ -35,6 +35,31 @@ function traced(program: string, packets: readonly string[], ...options: string[
 }
 
 describe.skipIf(reason !== null)('programs of libnetfilter_queue', () => {
+  test.each(['', ' spin'])('with a thread for each queue%s', (how) => {
+    const state = mkdtempSync(path.join(folder, 'threads-'));
+    const queue = '-A PREROUTING -p udp -j NFQUEUE --queue-balance 5:8';
+    writeFileSync(path.join(state, 'rules.v4'), `*mangle\n:PREROUTING ACCEPT\n${queue}\nCOMMIT\n`);
+    const handler = `${process.execPath} ${ROOT}/bin/iptsim.js queue run -- python3 ${ROOT}/test/queue/threads.py${how}`;
+    const packets = Array.from({ length: 16 }, (_, n) => `in=eth0 out=eth1 udp 10.0.0.${n + 1}:1000 > 10.0.1.1:53`);
+    const { status, stdout, stderr } = iptsim([
+      '--dir',
+      state,
+      'trace',
+      '--queue',
+      `5-8=${handler}`,
+      '--json',
+      ...packets,
+    ]);
+    expect(status, stderr).toBe(0);
+    const lines = stdout.trim().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { verdict: string }).verdict)).toEqual(
+      packets.map(() => 'forwarded'),
+    );
+    expect(
+      new Set(lines.map((line) => (JSON.parse(line) as { queue: { queue: number }[] }).queue[0]?.queue)).size,
+    ).toBe(4);
+  });
+
   test.each([
     ['sh -c "exit 3"', 'sh ended (status 3)'],
     ['no-such-program', 'no-such-program cannot be started'],

@@ -27,7 +27,7 @@ export async function runProgram(command: readonly string[], io: Io): Promise<nu
 }
 
 function shimFor(io: Io): string {
-  const source = adapterFile('nfqueue/shim.c');
+  const source = adapterFile('nfqueue');
   const compiler = io.env.CC ?? 'cc';
   const cache = path.join(io.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'iptsim');
   try {
