@@ -177,6 +177,7 @@ export class ConntrackEntries implements Tracking {
     if (this.expectations.count > 0) this.expectations.removeOf(entry.slot);
     if (this.greKeys.length > 0) this.forgetCalls(entry.slot);
     if ((entry.status & Status.sourceNatDone) !== 0) this.nat?.forget(entry);
+    if (entry.has(Extra.master | Extra.labels)) entry.former = { master: entry.master, labels: entry.labels() };
     if (entry.has(Extra.master)) {
       const master = this.sidelines.masters.get(entry.slot)!;
       if (this.table.removeChild(master)) this.sidelines.forget(master);

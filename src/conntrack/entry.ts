@@ -18,6 +18,9 @@ export class Entry implements Connection {
   private readonly table: ConntrackTable;
   private readonly sidelines: Sidelines;
 
+  /** What it had when it ended: the packet that ended it still sees that. */
+  former: { master: Entry | null; labels: Uint32Array } | null = null;
+
   constructor(table: ConntrackTable, sidelines: Sidelines, slot: number) {
     this.table = table;
     this.sidelines = sidelines;
@@ -115,6 +118,7 @@ export class Entry implements Connection {
     return null;
   }
   labels(): Uint32Array {
+    if (this.former !== null) return this.former.labels;
     return this.sidelines.labels.get(this.slot) ?? new Uint32Array(4);
   }
   setLabel(bit: number): void {
@@ -136,6 +140,7 @@ export class Entry implements Connection {
     return this.has(Extra.helper) ? (this.sidelines.helpers.get(this.slot)?.name ?? null) : null;
   }
   get master(): Entry | null {
+    if (this.former !== null) return this.former.master;
     if (!this.has(Extra.master)) return null;
     const slot = this.sidelines.masters.get(this.slot);
     return slot === undefined ? null : new Entry(this.table, this.sidelines, slot);

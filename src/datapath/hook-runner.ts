@@ -50,7 +50,7 @@ export interface RouteKey {
   src: Uint32Array;
   dst: Uint32Array;
   mark: number;
-  /** IPv4: TOS. IPv6: the first word of the header, with traffic class and flow label (ip6t_mangle_out). */
+  /** IPv4: TOS. IPv6: the first word of the header, with traffic class and flow label, and the hop limit (ip6t_mangle_out). */
   tos: number;
 }
 
@@ -64,7 +64,7 @@ function rerouteNeeded(packet: Packet, key: RouteKey): boolean {
 }
 
 function classWord(packet: Packet): number {
-  return packet.family === 4 ? tosOf(packet) : readUint32(packet.bytes, 0);
+  return packet.family === 4 ? tosOf(packet) : readUint32(packet.bytes, 0) * 256 + packet.bytes[7]!;
 }
 
 export function routeKeyChanged(packet: Packet, key: RouteKey): boolean {

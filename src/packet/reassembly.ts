@@ -384,6 +384,8 @@ function isTransportTruncated(bytes: Uint8Array, fragmentHeader: number): boolea
     next = bytes[offset]!;
     offset += length;
   }
+  // Where nothing follows nothing is missing (ipv6_skip_exthdr gives up there).
+  if (next === Protocol.noNextHeader) return false;
   const needed = next === Protocol.tcp ? 20 : next === Protocol.udp || next === Protocol.icmpv6 ? 8 : 1;
   return offset + needed > bytes.length;
 }

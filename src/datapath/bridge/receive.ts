@@ -161,9 +161,8 @@ function passUp(kernel: Kernel, packet: Packet, bridge: Device): void {
   packet.inDevice = bridge;
   packet.physicalOut = null;
   if (packet.fragmentMaxSize > 0) {
-    // IP begins anew with it (ip_rcv_core) and no longer knows in what pieces it came.
+    // IP begins anew with it (ip_rcv_core): it is only cut if it must be, then where it was before.
     packet.fragmentMaxSize = 0;
-    packet.fragmentSizes = null;
     packet.ignoreDontFragment = true;
   }
   kernel.recorder.observer?.({ kind: 'bridge', text: `up to ${bridge.name}`, port: null });

@@ -24,6 +24,8 @@ const FIN = 1;
 const SYN = 2;
 const RST = 4;
 const ACK = 16;
+const ECE = 64;
+const CWR = 128;
 const NO_OPTIONS = new Uint8Array(0);
 
 /** INPUT is done: to the sockets and protocols of this machine, which may answer (ip_local_deliver_finish). */
@@ -162,7 +164,7 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer):
       destinationPort: readUint16(bytes, transport),
       sequence: kernel.random.next(),
       acknowledgement: (readUint32(bytes, transport + 4) + 1) >>> 0,
-      flags: SYN | ACK,
+      flags: SYN | ACK | (acceptsEcn(kernel, packet) ? ECE : 0),
       window: initialWindow(maximum - (offered.timestamp === null ? 0 : 12)),
       options: Uint8Array.from(options),
     }),
@@ -172,6 +174,12 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer):
   answer.listener = socket.owner;
   noteAnswer(kernel, 'TCP SYN+ACK');
   sendFromKernel(kernel, answer);
+}
+
+/** A SYN that asks for ECN without using it yet gets it, unless the machine does not want any (tcp_ecn_create_request). */
+function acceptsEcn(kernel: Kernel, packet: Packet): boolean {
+  const asks = (packet.bytes[packet.transport + 13]! & (ECE | CWR)) === (ECE | CWR);
+  return asks && (tosOf(packet) & 3) === 0 && kernel.host.sysctl('net.ipv4.tcp_ecn') !== 0;
 }
 
 /** The window a new connection offers: as many whole segments as fit into 64 KiB (tcp_select_initial_window with the default buffer). */

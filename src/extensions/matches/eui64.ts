@@ -21,7 +21,7 @@ export const eui64 = defineMatch<Record<string, never>>({
   compile: () => (packet) => {
     const { bytes, linkHeader: header } = packet;
     if (header === null) {
-      if (packet.fragmentOffset !== 0) packet.hotdrop = true;
+      packet.hotdrop = true;
       return false;
     }
     if (header[12] !== 0x86 || header[13] !== 0xdd || bytes[0]! >> 4 !== 6) return false;

@@ -220,7 +220,8 @@ function compileMatch(data: TcpMatch): MatchFunction {
   return (packet) => {
     if (packet.fragmentOffset !== 0) {
       // A fragment that begins 8 bytes in could overwrite the flags: dropped.
-      if (packet.fragmentOffset === 8) packet.hotdrop = true;
+      // Of IPv6 the kernel compares bytes with units of eight, and finds none.
+      if (packet.fragmentOffset === 8 && packet.family === 4) packet.hotdrop = true;
       return false;
     }
     const { bytes, transport } = packet;
