@@ -1,15 +1,7 @@
 import { inPrefix } from '../packet/address-text.ts';
 import type { Family } from '../packet/family.ts';
-import { endpointChain, type ServiceChains, serviceChains } from './chain-names.ts';
-import {
-  type Address,
-  type Cidr,
-  type Cluster,
-  type Endpoint,
-  endpointText,
-  type ServicePort,
-  serviceKey,
-} from './model.ts';
+import type { ServiceChains } from './chain-names.ts';
+import { type Address, type Cidr, type Cluster, type Endpoint, type ServicePort, serviceKey } from './model.ts';
 import { ofFamily } from './proxy-settings.ts';
 import { COMMENTED_ENDPOINTS, type RuleSettings, serviceRules } from './service-rules.ts';
 import { type Place, usableEndpoints } from './usable-endpoints.ts';
@@ -40,7 +32,6 @@ export interface NodeRules {
   node: string;
   rules4: string;
   rules6: string;
-  services: ServiceSummary[];
 }
 
 export function compileNode(cluster: Cluster, node: ProxyNode): NodeRules {
@@ -48,7 +39,6 @@ export function compileNode(cluster: Cluster, node: ProxyNode): NodeRules {
     node: node.node,
     rules4: familyText(cluster, node, 4),
     rules6: familyText(cluster, node, 6),
-    services: cluster.ports.map((port) => summary(cluster, port, node)),
   };
 }
 
@@ -196,6 +186,11 @@ function nodePortJumps({ settings }: Cluster, node: ProxyNode, family: Family, l
   return texts.map((text) => `-A KUBE-SERVICES ${why} -d ${text} -j KUBE-NODEPORTS`);
 }
 
+/** Which endpoints serve each port of each Service on a node. */
+export function summarizeServices(cluster: Cluster, place: Place): ServiceSummary[] {
+  return cluster.ports.map((port) => summary(cluster, port, place));
+}
+
 function summary(cluster: Cluster, port: ServicePort, place: Place): ServiceSummary {
   const protocol = port.protocol.toLowerCase();
   const { cluster: everywhere, local, reachable } = usableEndpoints(endpointsOf(cluster, port), port, place);
@@ -206,10 +201,10 @@ function summary(cluster: Cluster, port: ServicePort, place: Place): ServiceSumm
     clusterIp: port.clusterIp.text,
     port: port.port,
     nodePort: port.nodePort === 0 ? null : port.nodePort,
-    chains: serviceChains(port.name, protocol),
+    chains: port.chains,
     endpoints: reachable.map((endpoint) => ({
-      endpoint: endpointText(endpoint),
-      chain: endpointChain(port.name, protocol, endpointText(endpoint)),
+      endpoint: endpoint.text,
+      chain: endpoint.chain,
       node: endpoint.node,
       policies: [
         ...(everywhere.includes(endpoint) ? (['Cluster'] as const) : []),

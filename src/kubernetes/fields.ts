@@ -57,6 +57,26 @@ export class Fields {
     });
   }
 
+  /** A mapping of texts, such as labels. */
+  textMap(key: string): Map<string, string> {
+    const { path } = this.map(key);
+    const texts = new Map<string, string>();
+    for (const [name, text] of Object.entries((this.#value[key] ?? {}) as Record<string, unknown>)) {
+      if (typeof text !== 'string') throw this.#fail([...path, name], 'a text is needed');
+      texts.set(name, text);
+    }
+    return texts;
+  }
+
+  /** A text or a whole number, as `port` of a policy is. */
+  textOrNumber(key: string): string | number | null {
+    const value = this.#value[key] ?? null;
+    if (value !== null && typeof value !== 'string' && !Number.isInteger(value)) {
+      throw this.error(key, 'a number or a name is needed');
+    }
+    return value as string | number | null;
+  }
+
   flag(key: string): boolean | null {
     const value = this.#value[key] ?? null;
     if (value !== null && typeof value !== 'boolean') throw this.error(key, 'true or false is needed');

@@ -1,4 +1,4 @@
-import { LineCounter, parseAllDocuments } from 'yaml';
+import { type Document, LineCounter, parseAllDocuments } from 'yaml';
 import { pathText } from '../host/description.ts';
 import { offsetOf } from '../network/yaml.ts';
 import { type Fail, Fields, ManifestError } from './fields.ts';
@@ -17,26 +17,41 @@ type Path = readonly (string | number)[];
  */
 export function readManifests(text: string, filename: string): Manifest[] {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number): string => `${filename}:${lines.linePos(offset).line || 1}`;
   const manifests: Manifest[] = [];
-  for (const document of documents) {
-    const at = (offset: number): string => `${filename}:${lines.linePos(offset).line || 1}`;
-    const [error] = document.errors;
-    if (error !== undefined) throw new ManifestError(`${at(error.pos[0])}: ${error.message}`);
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
-    if (value === null) continue;
+  const readValue = (value: unknown, document: () => Document.Parsed): void => {
     const failIn =
       (start: Path, name: string): Fail =>
       (path, message) => {
         const field = pathText(path.slice(start.length));
-        const where = [name, field].filter((word) => word !== '').join(': ');
-        return new ManifestError(
-          `${at(offsetOf(document.contents, path))}: ${where}${where === '' ? '' : ': '}${message}`,
-        );
+        const words = [at(offsetOf(document().contents, path)), name, field, message];
+        return new ManifestError(words.filter((word) => word !== '').join(': '));
       };
-    take(value, [], null, failIn, manifests);
+    if (value !== null) take(value, [], null, failIn, manifests);
+  };
+  const parse = (): Document.Parsed[] => [...parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })];
+  const json = readJson(text);
+  if (json !== undefined) {
+    readValue(json, () => parse()[0]!);
+    return manifests;
+  }
+  for (const document of parse()) {
+    const [error] = document.errors;
+    if (error !== undefined) throw new ManifestError(`${at(error.pos[0])}: ${error.message}`);
+    readValue(document.toJS({ maxAliasCount: 100 }), () => document);
   }
   return manifests;
+}
+
+/** JSON is YAML, but this is the way that is twenty times as fast; undefined if it is none. */
+function readJson(text: string): unknown {
+  if (!text.trimStart().startsWith('{')) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 function take(

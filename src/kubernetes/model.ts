@@ -1,4 +1,5 @@
 import type { AddressWords, Family } from '../packet/family.ts';
+import type { ServiceChains } from './chain-names.ts';
 import type { ProxySettings } from './proxy-settings.ts';
 
 /** An address with its text as Kubernetes prints it (RFC 5952). */
@@ -39,11 +40,17 @@ export interface ServicePort {
   healthCheckNodePort: number;
   /** Seconds that a client stays with its endpoint; null without session affinity. */
   affinity: number | null;
+  chains: ServiceChains;
 }
 
+/** An endpoint of a port of a Service. */
 export interface Endpoint {
   address: Address;
   port: number;
+  /** `10.0.0.1:80`, `[2001:db8::1]:80`. */
+  text: string;
+  /** Its chain KUBE-SEP-. */
+  chain: string;
   node: string | null;
   ready: boolean;
   serving: boolean;
@@ -61,13 +68,24 @@ export interface KubernetesNode {
   zone: string | null;
 }
 
-/** What kube-proxy learns from the cluster's API. */
+/** A Pod with an address of its own. */
+export interface Pod {
+  namespace: string;
+  name: string;
+  node: string;
+  addresses: readonly Address[];
+  /** Ports that its containers declare: `tcp/8080`. */
+  listen: readonly string[];
+}
+
+/** What kube-proxy learns from the cluster's API; and the Pods, of which it knows nothing. */
 export interface Cluster {
   /** Sorted by name, protocol and family. */
   ports: readonly ServicePort[];
   /** By `serviceKey`, sorted by address and port. */
   endpoints: ReadonlyMap<string, readonly Endpoint[]>;
   nodes: ReadonlyMap<string, KubernetesNode>;
+  pods: readonly Pod[];
   settings: ProxySettings;
   /** What was left out, and why, for people. */
   notes: readonly string[];
@@ -75,9 +93,4 @@ export interface Cluster {
 
 export function serviceKey({ name, protocol, family }: Pick<ServicePort, 'name' | 'protocol' | 'family'>): string {
   return `${name} ${protocol} ${family}`;
-}
-
-/** `10.0.0.1:80`, `[2001:db8::1]:80`. */
-export function endpointText({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
-  return address.family === 6 ? `[${address.text}]:${port}` : `${address.text}:${port}`;
 }

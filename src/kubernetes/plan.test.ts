@@ -2,9 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { playConversation } from '../network/converse.ts';
 import type { NetworkDescription } from '../network/description.ts';
 import { Network } from '../network/network.ts';
-import { planNetwork } from '../network/plan.ts';
 import { wellKnownNames } from '../simulation/names.ts';
-import { withKubernetesNodes } from './plan.ts';
+import { planKubernetes } from './plan.ts';
 
 const CLUSTER = `kind: Service
 metadata: { name: shop, namespace: web }
@@ -23,7 +22,7 @@ metadata: { name: one }
 
 function plan(description: NetworkDescription, cluster = CLUSTER) {
   const readFile = (name: string) => (name === 'cluster.yaml' ? cluster : null);
-  return withKubernetesNodes(planNetwork(description, readFile), description, readFile);
+  return planKubernetes(description, readFile);
 }
 const switchOn = (description: NetworkDescription, cluster = CLUSTER): Network =>
   new Network(plan(description, cluster), { names: wellKnownNames(), variant: 'nft', seed: 1 });

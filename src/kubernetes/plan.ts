@@ -1,38 +1,46 @@
 import { type KubernetesMembership, type NetworkDescription, NetworkError } from '../network/description.ts';
 import type { ReadFile } from '../network/files.ts';
 import { hostOf } from '../network/node.ts';
-import type { HostPlan, NetworkPlan } from '../network/plan.ts';
+import { type HostPlan, type NetworkPlan, planNetwork } from '../network/plan.ts';
 import { formatAddress } from '../packet/address-text.ts';
 import { compileNode, opensLocalhost, type ProxyNode } from './compile.ts';
 import { ManifestError } from './fields.ts';
 import type { Address, Cluster } from './model.ts';
 import { mainAddresses } from './nodes.ts';
+import { endpointSockets, type Membership, withPods } from './pods.ts';
 import { readCluster } from './read.ts';
 
 const LIBERAL = 'net.netfilter.nf_conntrack_tcp_be_liberal';
 const LOCALNET = 'net.ipv4.conf.all.route_localnet';
 
 /**
- * A plan whose Kubernetes nodes have what kube-proxy gives them: its rules besides their own, route_localnet, sockets for the health checks
- * of load balancers. Services have names as in the cluster's DNS. Throws NetworkError.
+ * The plan of a network, and for hosts that are Kubernetes nodes what kube-proxy gives them: its rules besides their own, route_localnet,
+ * sockets for the health checks of load balancers. Pods become machines where the host says on which bridge. Services have names as in
+ * the cluster's DNS. Throws NetworkError.
  */
-export function withKubernetesNodes(plan: NetworkPlan, network: NetworkDescription, readFile: ReadFile): NetworkPlan {
-  const clusters = new Map<string, Cluster>();
-  const names = new Map(plan.names);
-  const hosts = plan.hosts.map((host) => {
-    const membership = host.path[0] === 'hosts' ? network.hosts?.[host.name]?.kubernetes : null;
-    if (membership == null) return host;
-    const key = JSON.stringify(membership.files);
-    const path = [...host.path, 'kubernetes'];
-    let cluster = clusters.get(key);
-    if (cluster === undefined) {
-      cluster = readFiles(membership, path, readFile);
-      clusters.set(key, cluster);
-      nameServices(cluster, names);
+export function planKubernetes(network: NetworkDescription, readFile: ReadFile): NetworkPlan {
+  const clusters = new Map<string, Pick<Membership, 'cluster' | 'sockets'>>();
+  const nodes = new Map<string, Membership>();
+  for (const [name, host] of Object.entries(network.hosts ?? {})) {
+    if (host?.kubernetes == null) continue;
+    const key = JSON.stringify(host.kubernetes.files);
+    const path = ['hosts', name, 'kubernetes'];
+    let known = clusters.get(key);
+    if (known === undefined) {
+      const cluster = readFiles(host.kubernetes, path, readFile);
+      known = { cluster, sockets: endpointSockets(cluster) };
+      clusters.set(key, known);
     }
-    return withNode(host, cluster, membership.node ?? host.name, path);
+    nodes.set(name, { ...known, node: host.kubernetes.node ?? name, bridge: host.kubernetes.pods ?? null, path });
+  }
+  const plan = planNetwork(withPods(network, nodes, readFile), readFile);
+  const names = new Map(plan.names);
+  for (const { cluster } of clusters.values()) nameServices(cluster, names);
+  const hosts = plan.hosts.map((host) => {
+    const membership = nodes.get(host.name);
+    return membership === undefined ? host : withNode(host, membership);
   });
-  return clusters.size === 0 ? plan : { ...plan, hosts, names };
+  return { ...plan, hosts, names };
 }
 
 function readFiles(membership: KubernetesMembership, path: readonly (string | number)[], readFile: ReadFile): Cluster {
@@ -62,7 +70,7 @@ function nameServices(cluster: Cluster, names: Map<string, readonly string[]>): 
   }
 }
 
-function withNode(host: HostPlan, cluster: Cluster, name: string, path: readonly string[]): HostPlan {
+function withNode(host: HostPlan, { cluster, sockets, node: name, path }: Membership): HostPlan {
   const known = cluster.nodes.get(name);
   if (known === undefined && cluster.nodes.size > 0) {
     const nodes = [...cluster.nodes.keys()].join(', ');
@@ -100,7 +108,12 @@ function withNode(host: HostPlan, cluster: Cluster, name: string, path: readonly
         ...(opensLocalhost(cluster) ? { [LOCALNET]: 1 } : {}),
         ...(settings.tcpBeLiberal ? { [LIBERAL]: 1 } : {}),
       },
-      listen: [...(description.listen ?? []), ...[...checks].map((port) => `tcp/${port}`)],
+      listen: [
+        ...(description.listen ?? []),
+        ...[...checks].map((port) => `tcp/${port}`),
+        // What an endpoint names without a Pod's network: the API server, for one.
+        ...own.flatMap(({ text }) => [...(sockets.get(text) ?? [])].map((port) => ({ port, address: text }))),
+      ],
     },
   };
 }

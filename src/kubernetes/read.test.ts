@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { endpointText } from './model.ts';
+import { serviceChains } from './chain-names.ts';
 import { DEFAULT_SETTINGS } from './proxy-settings.ts';
 import { readCluster } from './read.ts';
 
@@ -27,7 +27,7 @@ describe('files', () => {
   it('hold one object, several documents, lists of a kind or of all kinds, or JSON', () => {
     const one = read(SERVICE, SLICE);
     expect(one.ports.map(({ name }) => name)).toEqual(['web/shop:http']);
-    expect(one.endpoints.get('web/shop:http TCP 4')?.map(endpointText)).toEqual(['10.244.1.10:8080']);
+    expect(one.endpoints.get('web/shop:http TCP 4')?.map(({ text }) => text)).toEqual(['10.244.1.10:8080']);
     const indented = (text: string): string => text.replace(/^/gm, '  ').replace(/^ {2}/, '- ').trimEnd();
     expect(read(`${SERVICE}---\n${SLICE}---\n# nothing\n`)).toEqual(one);
     expect(read(`kind: List\nitems:\n${indented(SERVICE)}\n${indented(SLICE)}\n`)).toEqual(one);
@@ -107,6 +107,7 @@ describe('Services', () => {
         internalPolicyLocal: false,
         healthCheckNodePort: 0,
         affinity: null,
+        chains: serviceChains('default/a', 'tcp'),
       },
     ]);
   });
@@ -164,7 +165,7 @@ describe('EndpointSlices', () => {
     const leaving = SLICE.replace('{ ready: true }', '{ ready: false, terminating: true }');
     const more = SLICE.replace('shop-x', 'shop-z').replace('10.244.1.10', '10.244.1.9');
     const { endpoints } = read(SERVICE, leaving, again, more);
-    expect(endpoints.get('web/shop:http TCP 4')?.map((each) => [endpointText(each), each.node])).toEqual([
+    expect(endpoints.get('web/shop:http TCP 4')?.map((each) => [each.text, each.node])).toEqual([
       ['10.244.1.10:8080', 'two'],
       ['10.244.1.9:8080', 'one'],
     ]);

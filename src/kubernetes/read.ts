@@ -1,12 +1,13 @@
 import type { Family } from '../packet/family.ts';
+import { endpointChain, serviceChains } from './chain-names.ts';
 import type { Fields } from './fields.ts';
 import { type Manifest, readManifests } from './manifests.ts';
 import {
   type Address,
   type Cluster,
   type Endpoint,
-  endpointText,
   type KubernetesNode,
+  type Pod,
   type ServicePort,
   type ServiceProtocol,
   serviceKey,
@@ -37,6 +38,7 @@ class ClusterReader {
   readonly #ports = new Map<string, ServicePort>();
   readonly #slices: { name: string; fields: Fields }[] = [];
   readonly #nodes = new Map<string, KubernetesNode>();
+  readonly #pods: Pod[] = [];
   readonly #notes: string[] = [];
   #settings: ProxySettings | null = null;
 
@@ -44,6 +46,7 @@ class ClusterReader {
     if (kind === 'Service') this.#service(fields);
     else if (kind === 'EndpointSlice') this.#slice(fields);
     else if (kind === 'Node') this.#node(fields);
+    else if (kind === 'Pod') this.#pod(fields);
     else if (kind === 'KubeProxyConfiguration') this.#configuration(fields);
     else if (kind === 'ConfigMap' && fields.map('metadata').text('name') === 'kube-proxy') {
       const text = fields.map('data').text('config.conf') ?? '';
@@ -64,6 +67,7 @@ class ClusterReader {
       ports: [...this.#ports.values()].sort(order),
       endpoints: new Map(sorted),
       nodes: this.#nodes,
+      pods: this.#pods,
       settings: this.#settings ?? DEFAULT_SETTINGS,
       notes: this.#notes,
     };
@@ -96,6 +100,28 @@ class ClusterReader {
       addresses: [...inner, ...outer].map(({ address }) => address),
       podCidrs: podCidrs.length > 0 || !spec.has('podCIDR') ? podCidrs : [spec.cidr('podCIDR')],
       zone: metadata.map('labels').text(ZONE_LABEL),
+    });
+  }
+
+  #pod(fields: Fields): void {
+    const [spec, status] = [fields.map('spec'), fields.map('status')];
+    const over = ['Succeeded', 'Failed'].includes(status.text('phase') ?? '');
+    if (over || !spec.has('nodeName') || spec.flag('hostNetwork') === true) return;
+    const addresses = status.list('podIPs').map((entry) => entry.address('ip'));
+    if (addresses.length === 0 && status.has('podIP')) addresses.push(status.address('podIP'));
+    if (addresses.length === 0) return;
+    const ports = spec.list('containers').flatMap((container) => container.list('ports'));
+    const metadata = fields.map('metadata');
+    this.#pods.push({
+      namespace: namespaceOf(metadata),
+      name: metadata.name('name'),
+      node: spec.name('nodeName'),
+      addresses,
+      listen: ports.map((entry) => {
+        const port = entry.integer('containerPort', 1, 65535);
+        if (port === null) throw entry.error('containerPort', 'a port is missing');
+        return `${(entry.word('protocol', PROTOCOLS) ?? 'TCP').toLowerCase()}/${port}`;
+      }),
     });
   }
 
@@ -143,9 +169,11 @@ class ClusterReader {
       const portName = entry.has('name') && entry.text('name') !== '' ? entry.name('name') : '';
       const port = entry.integer('port', 1, 65535);
       if (port === null) throw entry.error('port', 'a port is missing');
+      const full = portName === '' ? name : `${name}:${portName}`;
+      const protocol = entry.word('protocol', PROTOCOLS) ?? 'TCP';
       const each: ServicePort = {
-        name: portName === '' ? name : `${name}:${portName}`,
-        protocol: entry.word('protocol', PROTOCOLS) ?? 'TCP',
+        name: full,
+        protocol,
         family,
         clusterIp,
         port,
@@ -158,6 +186,7 @@ class ClusterReader {
         internalPolicyLocal: internalPolicy === 'Local',
         healthCheckNodePort: checked ? (spec.integer('healthCheckNodePort', 0, 65535) ?? 0) : 0,
         affinity: affinity ? (seconds ?? AFFINITY_SECONDS) : null,
+        chains: serviceChains(full, protocol.toLowerCase()),
       };
       const key = serviceKey(each);
       if (this.#ports.has(key))
@@ -191,27 +220,26 @@ class ClusterReader {
       const portName = entry.text('name') ?? '';
       const port = entry.integer('port', 0, 65535) ?? 0;
       if (port === 0) continue;
-      const key = serviceKey({
-        name: portName === '' ? service : `${service}:${portName}`,
-        protocol: entry.word('protocol', PROTOCOLS) ?? 'TCP',
-        family,
-      });
+      const name = portName === '' ? service : `${service}:${portName}`;
+      const protocol = entry.word('protocol', PROTOCOLS) ?? 'TCP';
+      const key = serviceKey({ name, protocol, family });
       let set = all.get(key);
       if (set === undefined) {
         set = new Map();
         all.set(key, set);
       }
       for (const endpoint of endpoints) {
-        const each = { ...endpoint, port };
-        const text = endpointText(each);
+        const { text: host } = endpoint.address;
+        const text = family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
         // Two Pods with one address: the one that is not on its way out.
-        if (!set.has(text) || !each.terminating) set.set(text, each);
+        if (set.has(text) && endpoint.terminating) continue;
+        set.set(text, { ...endpoint, port, text, chain: endpointChain(name, protocol.toLowerCase(), text) });
       }
     }
   }
 }
 
-function readEndpoint(entry: Fields, family: Family): Omit<Endpoint, 'port'> {
+function readEndpoint(entry: Fields, family: Family): Omit<Endpoint, 'port' | 'text' | 'chain'> {
   // All addresses of an endpoint are the same to its clients; kube-proxy takes the first.
   const [address] = entry.addresses('addresses');
   if (address === undefined) throw entry.error('addresses', 'an address is missing');

@@ -1,5 +1,5 @@
-import { endpointChain, type ServiceChains, serviceChains } from './chain-names.ts';
-import { type Endpoint, endpointText, type ServicePort } from './model.ts';
+import type { ServiceChains } from './chain-names.ts';
+import type { Endpoint, ServicePort } from './model.ts';
 import { isExposed, type UsableEndpoints, usesCluster, usesLocal } from './usable-endpoints.ts';
 
 /** What the rules of all Services of a node share. */
@@ -41,7 +41,7 @@ class Writer implements ServiceRules {
   constructor(port: ServicePort, usable: UsableEndpoints, settings: RuleSettings) {
     this.port = port;
     this.protocol = port.protocol.toLowerCase();
-    this.names = serviceChains(port.name, this.protocol);
+    this.names = port.chains;
     this.usable = usable;
     this.settings = settings;
   }
@@ -50,10 +50,6 @@ class Writer implements ServiceRules {
   to(address: string | null, port: number): string {
     const destination = address === null ? '' : ` -d ${address}`;
     return `-m ${this.protocol} -p ${this.protocol}${destination} --dport ${port}`;
-  }
-
-  chainOf(endpoint: Endpoint): string {
-    return endpointChain(this.port.name, this.protocol, endpointText(endpoint));
   }
 }
 
@@ -192,31 +188,30 @@ function writeFirewallChain(writer: Writer, contains: ContainsAddress): void {
 function spread(writer: Writer, chain: string, endpoints: readonly Endpoint[]): void {
   const { port, settings, nat } = writer;
   const start = (endpoint: Endpoint): string => {
-    const why = settings.comments ? ` ${comment(`${port.name} -> ${endpointText(endpoint)}`)}` : '';
+    const why = settings.comments ? ` ${comment(`${port.name} -> ${endpoint.text}`)}` : '';
     return `-A ${chain}${why}`;
   };
   writer.chains.push(chain);
   if (port.affinity !== null) {
     for (const endpoint of endpoints) {
-      const to = writer.chainOf(endpoint);
-      const had = `-m recent --name ${to} --rcheck --seconds ${port.affinity} --reap`;
-      nat.push(`${start(endpoint)} ${had} -j ${to}`);
+      const had = `-m recent --name ${endpoint.chain} --rcheck --seconds ${port.affinity} --reap`;
+      nat.push(`${start(endpoint)} ${had} -j ${endpoint.chain}`);
     }
   }
   endpoints.forEach((endpoint, index) => {
     const left = endpoints.length - index;
     const chance = left > 1 ? ` -m statistic --mode random --probability ${(1 / left).toFixed(10)}` : '';
-    nat.push(`${start(endpoint)}${chance} -j ${writer.chainOf(endpoint)}`);
+    nat.push(`${start(endpoint)}${chance} -j ${endpoint.chain}`);
   });
 }
 
 function writeEndpointChain(writer: Writer, endpoint: Endpoint): void {
   const { port, settings, protocol, nat } = writer;
-  const chain = writer.chainOf(endpoint);
+  const { chain } = endpoint;
   const rule = `-A ${chain}${settings.comments ? ` ${unquoted(port.name)}` : ''}`;
   writer.chains.push(chain);
   // Hairpin: the endpoint itself asked.
   nat.push(`${rule} -s ${endpoint.address.text} -j KUBE-MARK-MASQ`);
   const remember = port.affinity === null ? '' : ` -m recent --name ${chain} --set`;
-  nat.push(`${rule}${remember} -m ${protocol} -p ${protocol} -j DNAT --to-destination ${endpointText(endpoint)}`);
+  nat.push(`${rule}${remember} -m ${protocol} -p ${protocol} -j DNAT --to-destination ${endpoint.text}`);
 }

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { serviceChains } from './chain-names.ts';
 import type { Endpoint, ServicePort } from './model.ts';
 import { usableEndpoints } from './usable-endpoints.ts';
 
 const endpoint = (last: number, given: Partial<Endpoint> = {}): Endpoint => ({
   address: { family: 4, words: [0x0a00_0000 + last, 0, 0, 0], text: `10.0.0.${last}` },
   port: 80,
+  text: `10.0.0.${last}:80`,
+  chain: '',
   node: 'one',
   ready: true,
   serving: true,
@@ -31,6 +34,7 @@ const port = (given: Partial<ServicePort> = {}): ServicePort => ({
   internalPolicyLocal: false,
   healthCheckNodePort: 0,
   affinity: null,
+  chains: serviceChains('default/shop', 'tcp'),
   ...given,
 });
 const PLACE = { node: 'one', zone: 'a' };

@@ -1,4 +1,4 @@
-import { type Endpoint, endpointText, type ServicePort } from './model.ts';
+import type { Endpoint, ServicePort } from './model.ts';
 
 /** Where kube-proxy runs. */
 export interface Place {
@@ -52,7 +52,7 @@ export function usableEndpoints(all: readonly Endpoint[], port: ServicePort, pla
     local = ready.length > 0 ? ready : here.filter((endpoint) => !endpoint.ready && isLeaving(endpoint));
   }
   const any = cluster.length > 0 || (usesLocal(port) && all.some((endpoint) => endpoint.ready || isLeaving(endpoint)));
-  const merged = new Map([...cluster, ...local].map((endpoint) => [endpointText(endpoint), endpoint]));
+  const merged = new Map([...cluster, ...local].map((endpoint) => [endpoint.text, endpoint]));
   return { cluster, local, reachable: [...merged.values()], any };
 }
 

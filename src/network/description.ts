@@ -25,6 +25,8 @@ export interface KubernetesMembership {
   files: readonly string[];
   /** Name of the node; default that of the host. */
   node?: string | null;
+  /** The bridge of the node's Pods: those that the files tell of become machines on it. */
+  pods?: string | null;
 }
 
 /** A virtual machine: a host with one interface, `eth0`, whose other end is a tap on a bridge of the host it runs on. */
@@ -35,6 +37,8 @@ export interface VirtualMachine {
   bridge: string;
   /** Name of the tap; default `tap-` and the machine's name. */
   tap?: string | null;
+  /** The bridge sends frames of the machine back to it. */
+  hairpin?: boolean | null;
   mac?: string | null;
   /** With their prefix lengths. */
   addresses: readonly string[];

@@ -73,7 +73,7 @@ export function planNetwork(network: NetworkDescription, readFile: ReadFile): Ne
     const on = plans.get(vm.on);
     if (on === undefined || on.path[0] !== 'hosts') throw new NetworkError([...path, 'on'], `no host ${vm.on}`);
     const tap = tapOf(name, vm.tap);
-    plugTap(on, vm.bridge, tap, path);
+    plugTap(on, vm.bridge, tap, vm.hairpin === true, path);
     links.push({
       name: `${vm.on}-${tap}`,
       ends: [
@@ -110,7 +110,7 @@ export function planNetwork(network: NetworkDescription, readFile: ReadFile): Ne
 const FORWARDING = { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 };
 
 /** Makes the tap a port of the bridge. */
-function plugTap(on: HostPlan, bridge: string, tap: string, path: readonly string[]): void {
+function plugTap(on: HostPlan, bridge: string, tap: string, hairpin: boolean, path: readonly string[]): void {
   const interfaces = on.description.interfaces as Interfaces;
   for (const [name, other] of Object.entries(interfaces)) {
     if (name !== bridge && other?.bridge?.includes(tap)) {
@@ -119,7 +119,7 @@ function plugTap(on: HostPlan, bridge: string, tap: string, path: readonly strin
   }
   const described = interfaces[bridge] ?? {};
   const ports = described.bridge ?? [];
-  interfaces[tap] ??= {};
+  interfaces[tap] = { ...interfaces[tap], ...(hairpin ? { hairpin } : {}) };
   interfaces[bridge] = { ...described, bridge: ports.includes(tap) ? ports : [...ports, tap] };
 }
 

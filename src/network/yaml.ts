@@ -43,6 +43,7 @@ const VM: Readonly<Record<string, Shape>> = {
   on: 'text',
   bridge: 'text',
   tap: 'text',
+  hairpin: 'yes or no',
   mac: 'text',
   addresses: 'list',
   gateways: 'list',
@@ -54,7 +55,7 @@ const VM: Readonly<Record<string, Shape>> = {
   allowed_address_pairs: 'list',
   port_security: 'yes or no',
 };
-const KUBERNETES: Readonly<Record<string, Shape>> = { files: 'list', node: 'text' };
+const KUBERNETES: Readonly<Record<string, Shape>> = { files: 'list', node: 'text', pods: 'text' };
 const INTERNET: Readonly<Record<string, Shape>> = { servers: 'mapping', routes: 'list' };
 const SERVER: Readonly<Record<string, Shape>> = { addresses: 'list', listen: 'list' };
 const CONVERSATION: Readonly<Record<string, Shape>> = {

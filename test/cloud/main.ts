@@ -6,12 +6,11 @@ import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { compileCloud, withGroupRules } from '../../src/groups/plan.ts';
 import { hasGroups, readCloud } from '../../src/groups/read.ts';
-import { withKubernetesNodes } from '../../src/kubernetes/plan.ts';
+import { planKubernetes } from '../../src/kubernetes/plan.ts';
 import { type Conversation, playConversation, type Question, repeatQuestion } from '../../src/network/converse.ts';
 import type { ExpectedConversation, NetworkDescription } from '../../src/network/description.ts';
 import { judgeConversations } from '../../src/network/expectations.ts';
 import { Network } from '../../src/network/network.ts';
-import { planNetwork } from '../../src/network/plan.ts';
 import { readNetworkYaml } from '../../src/network/yaml.ts';
 import { wellKnownNames } from '../../src/simulation/names.ts';
 import { address, cloudArbitrary, describeCloud, PROBES } from './clouds.ts';
@@ -119,7 +118,7 @@ const REPEATED_PORT = 34000;
 const MOST_TIMES = 200;
 
 async function prove(each: Case, number: number): Promise<string[]> {
-  const plain = withKubernetesNodes(planNetwork(each.description, each.readFile), each.description, each.readFile);
+  const plain = planKubernetes(each.description, each.readFile);
   const plan = hasGroups(each.description)
     ? withGroupRules(plain, compileCloud(readCloud(each.description, plain)))
     : plain;

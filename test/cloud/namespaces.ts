@@ -174,9 +174,11 @@ export class RealNetwork {
 
   /** Starts the host's server and waits until it listens. */
   async #listen({ name, description }: HostPlan): Promise<void> {
-    const sockets = (description.listen ?? []).map((entry) =>
-      typeof entry === 'string' ? entry : entry.port + (entry.address == null ? '' : `@${entry.address}`),
-    );
+    const sockets = (description.listen ?? [])
+      .map((entry) =>
+        typeof entry === 'string' ? entry : entry.port + (entry.address == null ? '' : `@${entry.address}`),
+      )
+      .filter((socket) => /^(tcp|udp)\//.test(socket));
     if (sockets.length === 0) return;
     const server = spawn('ip', ['netns', 'exec', this.#host(name), 'python3', '-c', SERVER, name, ...sockets]);
     this.#servers.push(server);

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { compileNode, type NodeRules, type ProxyNode } from '../../kubernetes/compile.ts';
+import { compileNode, type NodeRules, type ProxyNode, summarizeServices } from '../../kubernetes/compile.ts';
 import { ManifestError, NAME } from '../../kubernetes/fields.ts';
 import type { Cluster } from '../../kubernetes/model.ts';
 import { nodeOf, nodesOf } from '../../kubernetes/nodes.ts';
@@ -110,10 +110,10 @@ function compile(files: readonly string[], flags: CompileFlags, io: Io): void {
     return;
   }
   const show = progressBar(io, 'nodes');
-  const all: NodeRules[] = [];
+  const all: object[] = [];
   nodes.forEach((node, index) => {
     const rules = finish(compileNode(cluster, node), flags, io);
-    if (flags.json) all.push(rules);
+    if (flags.json) all.push({ ...rules, services: summarizeServices(cluster, node) });
     if (flags.out !== undefined) writeRules(flags.out, rules);
     show(index + 1, nodes.length);
   });

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { withKubernetesNodes } from '../../kubernetes/plan.ts';
+import { planKubernetes } from '../../kubernetes/plan.ts';
 import { NetworkError } from '../../network/description.ts';
 import { Network } from '../../network/network.ts';
-import { type NetworkPlan, planNetwork } from '../../network/plan.ts';
+import type { NetworkPlan } from '../../network/plan.ts';
 import { type NetworkFile, NetworkFileError, readNetworkYaml } from '../../network/yaml.ts';
 import { wellKnownNames } from '../../simulation/names.ts';
 import type { Io } from '../io.ts';
@@ -38,8 +38,7 @@ export function startNetwork(file: NetworkFile, plan: NetworkPlan, io: Io, seed:
 }
 
 export function planOf(file: NetworkFile, name: string): NetworkPlan {
-  const readFile = readBeside(name);
-  return located(file, () => withKubernetesNodes(planNetwork(file.description, readFile), file.description, readFile));
+  return located(file, () => planKubernetes(file.description, readBeside(name)));
 }
 
 /** Turns errors of entries into errors of the file. */
