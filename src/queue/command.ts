@@ -3,12 +3,18 @@ import type { QueueAnswer, QueuedPacket } from '../datapath/queueing.ts';
 import { readAnswerLine } from './answer.ts';
 import { handlerPacket, QueueError } from './handler.ts';
 import type { Handler } from './listener.ts';
+import { packageFile } from './package-file.ts';
 
 /** How long a command may take to end after its input has ended, in milliseconds. */
 const PARTING = 2000;
 
 /** Characters that a line may have: many times the largest packet. */
 const LONGEST = 1 << 24;
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** To commands `iptsim` is this one, also where it is not installed. */
+const OURSELVES = `iptsim() { ${quoted(process.execPath)} ${quoted(packageFile('bin/iptsim.js'))} "$@"; }\n`;
 
 interface Question {
   packet: QueuedPacket;
@@ -38,7 +44,10 @@ class CommandHandler implements Handler {
 
   constructor(name: string, command: string) {
     this.name = name;
-    const child = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+    const child = spawn('/bin/sh', ['-c', `${OURSELVES}${command}`], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+    });
     this.#child = child;
     child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     child.on('error', (error) => this.#break(`the command cannot be started: ${error.message}`));

@@ -1,10 +1,10 @@
 import { pathToFileURL } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { QueuedPacket } from '../datapath/queueing.ts';
-import { adapterFile } from './adapters.ts';
 import { readAnswer } from './answer.ts';
 import { handlerPacket, QueueError } from './handler.ts';
 import type { Handler } from './listener.ts';
+import { packageFile } from './package-file.ts';
 import { type Patience, tooLate } from './patience.ts';
 
 /** What the thread says (`adapters/module/worker.mjs`). */
@@ -49,7 +49,7 @@ class ModuleThread {
   constructor(file: string) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    this.#worker = new Worker(adapterFile('module/worker.mjs'), {
+    this.#worker = new Worker(packageFile('adapters/module/worker.mjs'), {
       workerData: { file: pathToFileURL(file).href, port: port2, flag: this.#flag },
       transferList: [port2],
     });

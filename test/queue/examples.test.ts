@@ -22,14 +22,16 @@ function library(): boolean {
   return built.status === 0;
 }
 
-const run = `${process.execPath} ${path.join(ROOT, 'bin/iptsim.js')} queue run --`;
 const ways: [string, string][] = [
   ['a module', path.join(FILTER, 'filter.mjs')],
   ['a program of JSON lines', `python3 ${path.join(FILTER, 'lines.py')}`],
 ];
 if (library()) {
-  ways.push(['a program of libnetfilter_queue in C', `${run} ${path.join(folder, 'filter')}`]);
-  ways.push(['a program of libnetfilter_queue in Python', `${run} python3 ${path.join(FILTER, 'filter.py')}`]);
+  ways.push(['a program of libnetfilter_queue in C', `iptsim queue run -- ${path.join(folder, 'filter')}`]);
+  ways.push([
+    'a program of libnetfilter_queue in Python',
+    `iptsim queue run -- python3 ${path.join(FILTER, 'filter.py')}`,
+  ]);
 }
 
 describe('a DNS filter', () => {

@@ -2,8 +2,8 @@ import { mkdtempSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { adapterFile } from '../../queue/adapters.ts';
 import { QueueError } from '../../queue/handler.ts';
+import { packageFile } from '../../queue/package-file.ts';
 import { buildShim, QueueProgram } from '../../queue/program.ts';
 import { serve } from '../../queue/serve.ts';
 import type { Io } from '../io.ts';
@@ -27,7 +27,7 @@ export async function runProgram(command: readonly string[], io: Io): Promise<nu
 }
 
 function shimFor(io: Io): string {
-  const source = adapterFile('nfqueue');
+  const source = packageFile('adapters/nfqueue');
   const compiler = io.env.CC ?? 'cc';
   const cache = path.join(io.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'iptsim');
   try {
