@@ -3,7 +3,7 @@ import { type HostPlan, type NetworkPlan, tapOf, VM_INTERFACE } from '../network
 import { inPrefix, parseAddress, parseMac, prefixMask } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
 import type { AddressPair, Cloud, Direction, Group, GroupRule, Prefix, Remote, VmPort } from './model.ts';
-import { PROTOCOL_NUMBERS, prefixText, readIcmp, readPorts, takesPorts } from './service-text.ts';
+import { OTHER_PROTOCOLS, PROTOCOL_NUMBERS, prefixText, readIcmp, readPorts, takesPorts } from './service-text.ts';
 
 type Path = readonly (string | number)[];
 
@@ -218,7 +218,7 @@ function readProtocol(value: unknown, family: Family, path: Path): number | null
     if (family === 4 && text !== 'icmp') throw new NetworkError([...path, 'protocol'], `${text} is a protocol of IPv6`);
     return family === 4 ? PROTOCOL_NUMBERS.icmp! : PROTOCOL_NUMBERS['ipv6-icmp']!;
   }
-  const number = PROTOCOL_NUMBERS[text] ?? (/^\d+$/.test(text) ? Number(text) : Number.NaN);
+  const number = PROTOCOL_NUMBERS[text] ?? OTHER_PROTOCOLS[text] ?? (/^\d+$/.test(text) ? Number(text) : Number.NaN);
   if (!(number >= 1 && number <= 255)) {
     throw new NetworkError([...path, 'protocol'], `"${text}" is no protocol: a name such as tcp, or a number to 255`);
   }

@@ -18,6 +18,19 @@ export const PROTOCOL_NUMBERS: Readonly<Record<string, number>> = {
   sctp: 132,
   udplite: 136,
 };
+/** Further names that OpenStack takes; rules have their numbers. */
+export const OTHER_PROTOCOLS: Readonly<Record<string, number>> = {
+  ipip: 4,
+  egp: 8,
+  'ipv6-encap': 41,
+  'ipv6-route': 43,
+  'ipv6-frag': 44,
+  rsvp: 46,
+  'ipv6-nonxt': 59,
+  'ipv6-opts': 60,
+  ospf: 89,
+  pgm: 113,
+};
 const PROTOCOL_NAMES = new Map(Object.entries(PROTOCOL_NUMBERS).map(([name, number]) => [number, name]));
 
 export function protocolText(protocol: number): string {

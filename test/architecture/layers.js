@@ -40,6 +40,7 @@ const allowed = {
   simulation: ['packet', 'host', 'ipset', 'ruleset', 'extensions', 'syntax', 'datapath', 'trace'],
   groups: ['packet', 'ruleset', 'syntax', 'extensions', 'network', 'host', 'datapath', 'ipset'],
   kubernetes: ['packet', 'host', 'network'],
+  clouds: ['packet', 'host', 'kubernetes'],
   state: ['packet', 'ruleset', 'syntax', 'extensions', 'datapath', 'ipset', 'conntrack', 'host'],
   cli: null,
 };

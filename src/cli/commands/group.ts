@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { CLOUD_KINDS } from '../../clouds/import.ts';
 import { decisionText, whoCanReach, whoCanReachText } from '../../groups/answers.ts';
 import { groupMatrix, matrixText } from '../../groups/matrix.ts';
 import type { Cloud, Service } from '../../groups/model.ts';
-import { compileHosts, withGroupRules } from '../../groups/plan.ts';
+import { withGroupRules } from '../../groups/plan.ts';
 import { decide, type End } from '../../groups/reach.ts';
 import { protocolText, readService } from '../../groups/service-text.ts';
 import { playConversation } from '../../network/converse.ts';
@@ -17,8 +16,10 @@ import { StateError } from '../../state/files.ts';
 import { AgentError } from '../agents/host.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
 import { compileLoaded, GroupUsageError, type LoadedCloud, loadCloud } from '../network/groups.ts';
-import { located, startNetwork } from '../network/load.ts';
+import { startNetwork } from '../network/load.ts';
 import { type ApplyFlags, apply } from './group-apply.ts';
+import { type CompileFlags, compile } from './group-compile.ts';
+import { type ImportFlags, importFiles } from './group-import.ts';
 
 const EXAMPLES = `
 Examples:
@@ -30,6 +31,8 @@ Examples:
     iptsim group explain web db tcp/3306 --file fixtures/cloud-two-hosts/network.yaml
   Which group reaches which, on which ports:
     iptsim group matrix --file fixtures/cloud-two-hosts/network.yaml
+  The groups of AWS, OpenStack or Kubernetes (NetworkPolicy) as a network.yaml:
+    iptsim group import fixtures/group-imports/aws-groups.json > groups.yaml
 
 docs/groups.md describes groups. Exit status: 0 done (explain: allowed); 1 the
 file is wrong, or (explain) refused; 2 wrong usage.
@@ -53,6 +56,7 @@ export const group: CliCommand = async (_name, args, io) => {
     "prints the texts for every host's ipset restore, iptables-restore, ip6tables-restore, ebtables-restore",
   )
     .option('--host <name>', 'of this host only')
+    .option('--changed-from <file>', 'of the hosts alone that depend on what changed since this older network')
     .option('--out <dir>', 'write DIR/HOST/ipsets, rules.v4, rules.v6 and ebtables instead')
     .action((flags: CompileFlags) => compile(flags, io));
   add('who-can-reach <service>', 'lists who may start VM:PORT (tcp), VM:PORT/udp, or VM (echo request)')
@@ -83,6 +87,18 @@ export const group: CliCommand = async (_name, args, io) => {
     .action(async (file: string | undefined, flags: ApplyFlags) => {
       status = await apply({ ...flags, file: file ?? flags.file }, io);
     });
+  program
+    .command('import <files...>')
+    .description(
+      'writes as a network.yaml what aws ec2 describe-security-groups, openstack security group ... -f json, or kubectl get networkpolicies,pods,namespaces -o yaml printed',
+    )
+    .addOption(new Option('--kind <kind>', 'what the files are (default: what they look like)').choices(CLOUD_KINDS))
+    .option('--out <file>', 'write this file instead of standard output')
+    .option('--strict', 'end with 1 if anything could not be said as it was')
+    .addHelpText('after', EXAMPLES)
+    .action((files: string[], flags: ImportFlags) => {
+      status = importFiles(files, flags, io);
+    });
   for (const command of [program, ...program.commands]) command.configureOutput(output).exitOverride();
   try {
     await program.parseAsync(args as string[], { from: 'user' });
@@ -99,51 +115,6 @@ export const group: CliCommand = async (_name, args, io) => {
 interface AskFlags {
   file: string;
   ipv6?: boolean;
-}
-
-interface CompileFlags {
-  file: string;
-  host?: string;
-  out?: string;
-}
-
-/** What is not traced; said once. */
-const ARP_NOTE =
-  'iptables sees no ARP: the text for ebtables-restore keeps machines from claiming addresses; it is not simulated\n';
-
-function compile({ file, host, out }: CompileFlags, io: Io): void {
-  const loaded = loadCloud(file);
-  const show = io.stderrIsTerminal ? progressBar(io) : null;
-  let count = 0;
-  for (const rules of located(loaded.file, () => compileHosts(loaded.cloud, host ?? null))) {
-    count++;
-    show?.(rules.done, rules.of);
-    const texts = {
-      ipsets: rules.sets,
-      'rules.v4': rules.rules4,
-      'rules.v6': rules.rules6,
-      ebtables: rules.frames,
-    };
-    if (out === undefined) {
-      for (const [name, text] of Object.entries(texts)) io.out(`# ${rules.host}/${name}\n${text}`);
-      continue;
-    }
-    const directory = path.join(out, rules.host);
-    mkdirSync(directory, { recursive: true });
-    for (const [name, text] of Object.entries(texts)) writeFileSync(path.join(directory, name), text);
-  }
-  if (count === 0)
-    throw new GroupUsageError(host === undefined ? 'no machine is in a group' : `no host ${host} with machines`);
-  io.err(`iptsim group: ${ARP_NOTE}`);
-}
-
-function progressBar(io: Io): (done: number, all: number) => void {
-  let shown = -1;
-  return (done, all) => {
-    const part = Math.floor((done / all) * 40);
-    if (part !== shown) io.err(`\r[${'#'.repeat(part).padEnd(40)}] ${done}/${all} hosts${done === all ? '\n' : ''}`);
-    shown = part;
-  };
 }
 
 function tellReachers(text: string, flags: AskFlags, io: Io): void {
