@@ -240,5 +240,5 @@ it.each([4, 6] as const)('random Services, IPv%d', async (family) => {
     }),
     { numRuns: 10, seed: 11 },
   );
-  expect(proved).toBeGreaterThan(100);
+  expect(proved).toBeGreaterThan(60);
 });
