@@ -2,8 +2,11 @@
 export interface FrontEnd {
   name: string;
   packages: string[];
-  /** Variant of iptables that the front-end asks for where both are there. */
-  variant: 'nft' | 'legacy';
+  /**
+   * Variants of iptables it is run with: both where it calls plain `iptables`, else the one that it asks for by name where both
+   * are there.
+   */
+  variants: readonly ('nft' | 'legacy')[];
   /** Files of its configuration, by absolute path. */
   files: Record<string, string>;
   /** Shell commands; the rules are saved after each one. */
@@ -21,7 +24,7 @@ export const HOST = {
 const ufw: FrontEnd = {
   name: 'ufw',
   packages: ['ufw'],
-  variant: 'nft',
+  variants: ['nft', 'legacy'],
   files: {},
   steps: [
     'ufw default deny incoming && ufw default deny routed && ufw limit 22/tcp && ufw --force enable',
@@ -36,7 +39,7 @@ const ufw: FrontEnd = {
 const ferm: FrontEnd = {
   name: 'ferm',
   packages: ['ferm'],
-  variant: 'legacy',
+  variants: ['legacy'],
   files: {
     '/etc/ferm/ferm.conf': `domain (ip ip6) table filter {
   chain INPUT {
@@ -71,7 +74,7 @@ domain ip {
 const shorewall: FrontEnd = {
   name: 'shorewall',
   packages: ['shorewall', 'shorewall6', 'ipset'],
-  variant: 'nft',
+  variants: ['nft', 'legacy'],
   files: {
     '/etc/shorewall/zones': 'fw firewall\nnet ipv4\nloc ipv4\n',
     '/etc/shorewall/interfaces': '?FORMAT 2\nnet eth0 tcpflags,nosmurfs\nloc eth1 tcpflags\n',
@@ -105,7 +108,7 @@ REDIRECT loc 3128 tcp www
 const firehol: FrontEnd = {
   name: 'firehol',
   packages: ['firehol', 'iprange'],
-  variant: 'legacy',
+  variants: ['legacy'],
   files: {
     '/etc/firehol/firehol.conf': `version 6
 ipv4 ipset create blocked hash:ip

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { interfaceLines } from '../../src/cli/run/interfaces.ts';
+import type { Variant } from '../../src/extensions/contract.ts';
 import { FRONT_ENDS, type FrontEnd, HOST } from './cases.ts';
 
 /** Runs unmodified front-ends with the real tools and under `iptsim run`, and compares the rules that they leave. */
@@ -64,8 +65,8 @@ function otherFileSystems(): string[] {
   );
 }
 
-function script({ variant, steps }: FrontEnd): string {
-  const lines = ['cd /'];
+function script({ steps }: FrontEnd, variant: Variant): string {
+  const lines = ['cd /', `export IPTSIM_VARIANT=${variant}`];
   steps.forEach((step, i) => {
     lines.push(
       `sh -c '${step.replaceAll("'", "'\\''")}' >>/case/log 2>&1 </dev/null; echo $? >>/case/statuses`,
@@ -77,7 +78,15 @@ function script({ variant, steps }: FrontEnd): string {
   return `${lines.join('\n')}\n`;
 }
 
-function runCase(frontEnd: FrontEnd, simulated: boolean): Outcome {
+/** Makes plain `iptables` and its relatives those of the variant, as update-alternatives does. */
+function alternatives(variant: Variant): string {
+  const names = ['', '-save', '-restore'].flatMap((part) => [`iptables${part}`, `ip6tables${part}`]);
+  return names
+    .map((name) => `ln -sf /usr/sbin/${name.replace('tables', `tables-${variant}`)} /etc/alternatives/${name}`)
+    .join('; ');
+}
+
+function runCase(frontEnd: FrontEnd, variant: Variant, simulated: boolean): Outcome {
   const directory = mkdtempSync(path.join(tmpdir(), 'iptsim-front-end-'));
   try {
     mkdirSync(path.join(directory, 'files'));
@@ -90,14 +99,14 @@ function runCase(frontEnd: FrontEnd, simulated: boolean): Outcome {
     // JSON is YAML.
     writeFileSync(path.join(directory, 'state/host.yaml'), JSON.stringify(HOST));
     writeFileSync(path.join(directory, 'interfaces'), `${interfaceLines(HOST).join('\n')}\n`);
-    writeFileSync(path.join(directory, 'script'), script(frontEnd));
+    writeFileSync(path.join(directory, 'script'), script(frontEnd, variant));
     const sandbox = ['sh', path.join(here, 'sandbox.sh'), layer, directory];
     const command = simulated
       ? [
           ...['-m', ...sandbox, 'UNPRIVILEGED', process.execPath, path.join(root, 'bin/iptsim.js')],
           ...['run', '--dir', '/case/state', '--', 'sh', '/case/script'],
         ]
-      : ['-m', '-n', ...sandbox, 'PLAIN', 'sh', '-c', `${DEVICES}; sh /case/script`];
+      : ['-m', '-n', ...sandbox, 'PLAIN', 'sh', '-c', `${alternatives(variant)}; ${DEVICES}; sh /case/script`];
     const result = spawnSync('unshare', command, {
       encoding: 'utf8',
       timeout: LONGEST * 1000,
@@ -147,9 +156,9 @@ function difference(real: string, simulated: string): string[] {
   return lines.length > 0 ? lines.slice(0, 20) : ['      the order of lines differs'];
 }
 
-function compare(frontEnd: FrontEnd): boolean {
-  const real = runCase(frontEnd, false);
-  const simulated = runCase(frontEnd, true);
+function compare(frontEnd: FrontEnd, variant: Variant): boolean {
+  const real = runCase(frontEnd, variant, false);
+  const simulated = runCase(frontEnd, variant, true);
   let equal = true;
   let rules = 0;
   const report: string[] = [];
@@ -172,7 +181,7 @@ function compare(frontEnd: FrontEnd): boolean {
     equal = false;
     report.push('    no rules at all, with the real tools either', real.log.slice(-1500));
   }
-  const head = `${equal ? 'ok  ' : 'FAIL'} ${frontEnd.name}: ${frontEnd.steps.length} steps, ${rules} rules, statuses ${real.statuses.join(' ')}`;
+  const head = `${equal ? 'ok  ' : 'FAIL'} ${frontEnd.name} (${variant}): ${frontEnd.steps.length} steps, ${rules} rules, statuses ${real.statuses.join(' ')}`;
   process.stdout.write(`${[head, ...report].join('\n')}\n`);
   if (!equal) process.stdout.write(`${simulated.log.slice(-3000)}\n`);
   return equal;
@@ -182,6 +191,7 @@ checkMachine();
 const names = process.argv.slice(2);
 const chosen = FRONT_ENDS.filter(({ name }) => names.length === 0 || names.includes(name));
 install(chosen);
-const equal = chosen.filter((frontEnd) => compare(frontEnd)).length;
-process.stdout.write(`front-ends: ${equal}/${chosen.length} equal\n`);
-process.exitCode = equal === chosen.length ? 0 : 1;
+const runs = chosen.flatMap((frontEnd) => frontEnd.variants.map((variant) => [frontEnd, variant] as const));
+const equal = runs.filter(([frontEnd, variant]) => compare(frontEnd, variant)).length;
+process.stdout.write(`front-ends: ${equal}/${runs.length} equal\n`);
+process.exitCode = equal === runs.length ? 0 : 1;

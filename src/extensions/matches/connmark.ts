@@ -1,28 +1,15 @@
 import { defineMatch } from '../contract.ts';
-import { maskedValue, not } from '../words.ts';
-
-/** `struct xt_connmark_mtinfo1`. */
-interface ConnmarkMatch {
-  mark: number;
-  mask: number;
-  invert: boolean;
-}
+import { maskedValue } from '../words.ts';
+import { type MarkTest, markTest } from './mark-test.ts';
 
 const HELP = `connmark match options:
 [!] --mark value[/mask]    Match ctmark value with optional mask
 `;
 
-export const connmark = defineMatch<ConnmarkMatch>({
+export const connmark = defineMatch<MarkTest>({
   name: 'connmark',
   families: [4, 6],
-  options: [{ name: 'mark', type: 'mark-mask', invert: true, mandatory: true }],
-  init: () => ({ mark: 0, mask: 0xffffffff, invert: false }),
-  parse(data, option) {
-    data.mark = option.value;
-    data.mask = option.mask;
-    data.invert = option.invert;
-  },
-  save: (data) => `${not(data.invert)} --mark${maskedValue(data.mark, data.mask)}`,
+  ...markTest,
   print: (data) => ` connmark match ${data.invert ? '!' : ''}${maskedValue(data.mark, data.mask)}`,
   help: () => HELP,
   explain: (data) => `the connection's mark is ${data.invert ? 'not ' : ''}${maskedValue(data.mark, data.mask).trim()}`,

@@ -1,28 +1,15 @@
 import { defineMatch } from '../contract.ts';
 import { maskedValue, not } from '../words.ts';
-
-/** `struct xt_mark_mtinfo1`. */
-interface MarkMatch {
-  mark: number;
-  mask: number;
-  invert: boolean;
-}
+import { type MarkTest, markTest } from './mark-test.ts';
 
 const HELP = `mark match options:
 [!] --mark value[/mask]    Match nfmark value with optional mask
 `;
 
-export const mark = defineMatch<MarkMatch>({
+export const mark = defineMatch<MarkTest>({
   name: 'mark',
   families: [4, 6],
-  options: [{ name: 'mark', type: 'mark-mask', invert: true, mandatory: true }],
-  init: () => ({ mark: 0, mask: 0xffffffff, invert: false }),
-  parse(data, option) {
-    data.mark = option.value;
-    data.mask = option.mask;
-    data.invert = option.invert;
-  },
-  save: (data) => `${not(data.invert)} --mark${maskedValue(data.mark, data.mask)}`,
+  ...markTest,
   print: (data) => ` mark match${not(data.invert)}${maskedValue(data.mark, data.mask)}`,
   help: () => HELP,
   explain: (data) => `the packet's mark is ${data.invert ? 'not ' : ''}${maskedValue(data.mark, data.mask).trim()}`,
