@@ -41,6 +41,11 @@ const COMMANDS: readonly OwnCommand[] = [
     load: null,
   },
   {
+    name: 'import',
+    summary: 'make a state directory of what was collected on a live machine',
+    load: async () => (await import('./commands/import.ts')).importMachine,
+  },
+  {
     name: 'net',
     summary: 'follow conversations through networks of hosts',
     load: async () => (await import('./commands/net.ts')).net,
