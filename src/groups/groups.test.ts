@@ -94,8 +94,8 @@ add PIPv6office 2001:db8::/32
   });
 
   it('one host alone', () => {
-    expect([...compileHosts(cloud, 'h')]).toEqual([{ ...host, done: 1, of: 1 }]);
-    expect([...compileHosts(cloud, 'other')]).toEqual([]);
+    expect([...compileHosts(cloud, new Set(['h']))]).toEqual([{ ...host, done: 1, of: 1 }]);
+    expect([...compileHosts(cloud, new Set(['other']))]).toEqual([]);
   });
 });
 

@@ -7,10 +7,10 @@ import type { Cloud } from './model.ts';
 export type CompiledHost = HostRules & { done: number; of: number };
 
 /**
- * The rules of the hosts that have machines, one host after the other; with `only` of that host alone. Throws NetworkError where taps have
+ * The rules of the hosts that have machines, one host after the other; with `only` of these alone. Throws NetworkError where taps have
  * too similar names.
  */
-export function compileHosts(cloud: Cloud, only: string | null = null): Generator<CompiledHost> {
+export function compileHosts(cloud: Cloud, only: ReadonlySet<string> | null = null): Generator<CompiledHost> {
   const clash = clashingTaps(cloud.ports);
   if (clash !== null) {
     throw new NetworkError(
@@ -21,8 +21,8 @@ export function compileHosts(cloud: Cloud, only: string | null = null): Generato
   return compileEach(cloud, only);
 }
 
-function* compileEach(cloud: Cloud, only: string | null): Generator<CompiledHost> {
-  const hosts = [...portsByHost(cloud)].filter(([host]) => only === null || host === only);
+function* compileEach(cloud: Cloud, only: ReadonlySet<string> | null): Generator<CompiledHost> {
+  const hosts = [...portsByHost(cloud)].filter(([host]) => only === null || only.has(host));
   let done = 0;
   for (const [host, ports] of hosts) yield { ...compileHost(host, ports, cloud), done: ++done, of: hosts.length };
 }

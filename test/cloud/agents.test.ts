@@ -22,7 +22,7 @@ import { MemoryHost } from './memory-host.ts';
 
 const HOSTS = ['one', 'two'];
 /** Of each property; `npm run test:cloud -- --only-agents` has more, with the real tools. */
-const RUNS = Number(process.env.AGENT_RUNS ?? 4);
+const RUNS = Number(process.env.AGENT_RUNS ?? 3);
 type Hosts = ReadonlyMap<string, MemoryHost>;
 
 interface Declared {
