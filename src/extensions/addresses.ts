@@ -1,5 +1,6 @@
+import { formatAddress, parseAddress6 } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
-import { formatAddress, formatMaskSuffix, parseIpv6 } from '../ruleset/addresses.ts';
+import { formatMaskSuffix } from '../ruleset/addresses.ts';
 import { parseUnsigned } from '../syntax/numbers.ts';
 import type { PrintContext } from './contract.ts';
 
@@ -12,12 +13,12 @@ export interface MaskedAddress {
 /** ` 10.0.0.0/8`, by name where one is known and names are wanted, ` anywhere` for the zero address. */
 export function maskedAddressText({ address, mask }: MaskedAddress, context: PrintContext, numeric: boolean): string {
   const { family, names } = context;
-  if (numeric) return ` ${formatAddress(address, family)}${formatMaskSuffix(mask, family)}`;
+  if (numeric) return ` ${formatAddress(family, address)}${formatMaskSuffix(mask, family)}`;
   if (address.every((word) => word === 0)) return ' anywhere';
   const name =
     names.hostByAddress(address, family) ??
     (family === 4 ? names.networkByAddress(address[0]) : null) ??
-    formatAddress(address, family);
+    formatAddress(family, address);
   return ` ${name}${formatMaskSuffix(mask, family)}`;
 }
 
@@ -26,7 +27,7 @@ export function maskedAddressText({ address, mask }: MaskedAddress, context: Pri
  * missing ones are 0. Null if it is none.
  */
 export function parseNumericAddress(text: string, family: Family): AddressWords | null {
-  if (family === 6) return parseIpv6(text);
+  if (family === 6) return parseAddress6(text);
   let word = 0;
   let rest = text.slice(0, 19);
   for (let i = 0; i < 4; i++) {

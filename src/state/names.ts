@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { NameServices } from '../extensions/contract.ts';
+import { addressEquals, parseAddress6 } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
-import { parseIpv4Loose, parseIpv6, sameAddress } from '../ruleset/addresses.ts';
+import { parseIpv4Loose } from '../ruleset/addresses.ts';
 import { NETWORKS, PROTOCOLS, SERVICES } from '../syntax/well-known-names.ts';
 
 function readText(path: string): string | null {
@@ -105,7 +106,7 @@ function loadHosts(): HostRow[] {
       hosts.push({ family: 4, address: [word, 0, 0, 0], names });
       continue;
     }
-    const words = parseIpv6(address as string);
+    const words = parseAddress6(address as string);
     if (words !== null) hosts.push({ family: 6, address: words, names });
   }
   return hosts;
@@ -152,7 +153,7 @@ export function systemNames(): NameServices {
         .map((host) => host.address);
     },
     hostByAddress: (address, family) =>
-      hosts().find((host) => host.family === family && sameAddress(host.address, address))?.names[0] ?? null,
+      hosts().find((host) => host.family === family && addressEquals(host.address, address))?.names[0] ?? null,
     networkByName: (name) => networks().byName.get(name),
     networkByAddress: (address) => networks().byNumber.get(address),
     userByName: (name) => users().byName.get(name),

@@ -1,6 +1,7 @@
 import { type NameServices, UsageError } from '../extensions/contract.ts';
+import { addressEquals, parseAddress6 } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
-import { ANY_ADDRESS, hostMask, maskAddress, parseIpv6, prefixMask, sameAddress } from '../ruleset/addresses.ts';
+import { ANY_ADDRESS, hostMask, maskAddress, prefixMask } from '../ruleset/addresses.ts';
 import { parseUnsigned } from './numbers.ts';
 import { resolveHost } from './option-values.ts';
 
@@ -59,7 +60,7 @@ function plainIpv4(text: string): MaskedAddress | null {
 }
 
 function parseMask(text: string, family: Family): AddressWords {
-  const numeric = family === 4 ? numericIpv4(text, true) : parseIpv6(text);
+  const numeric = family === 4 ? numericIpv4(text, true) : parseAddress6(text);
   if (numeric !== null) return numeric;
   const bits = parseUnsigned(text, 0, family === 4 ? 32 : 128);
   if (bits === null) throw new UsageError(`invalid mask \`${text}' specified`);
@@ -67,7 +68,7 @@ function parseMask(text: string, family: Family): AddressWords {
 }
 
 function hostOrNetwork(text: string, family: Family, names: NameServices): readonly AddressWords[] {
-  const numeric = family === 4 ? numericIpv4(text, false) : parseIpv6(text);
+  const numeric = family === 4 ? numericIpv4(text, false) : parseAddress6(text);
   if (numeric !== null) return [numeric];
   if (family === 4) {
     const network = names.networkByName(text);
@@ -89,7 +90,7 @@ export function parseAddressList(text: string, family: Family, names: NameServic
     const slash = trimmed.lastIndexOf('/');
     const mask = slash < 0 ? hostMask(family) : parseMask(trimmed.slice(slash + 1), family);
     // With a mask of zeros the name is not looked at, as in `any/0`.
-    if (sameAddress(mask, ANY_ADDRESS)) {
+    if (addressEquals(mask, ANY_ADDRESS)) {
       list.push({ address: ANY_ADDRESS, mask });
       continue;
     }

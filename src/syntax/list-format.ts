@@ -1,7 +1,8 @@
 import type { NameServices, PrintContext, Variant } from '../extensions/contract.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
+import { addressEquals, formatAddress } from '../packet/address-text.ts';
 import type { Family } from '../packet/family.ts';
-import { ANY_ADDRESS, formatAddress, formatMaskSuffix, sameAddress } from '../ruleset/addresses.ts';
+import { ANY_ADDRESS, formatMaskSuffix } from '../ruleset/addresses.ts';
 import type { AddressMatch, RuleSpec, TargetUse } from '../ruleset/rule.ts';
 import type { Chain } from '../ruleset/ruleset.ts';
 import { protocolName } from './protocols.ts';
@@ -62,12 +63,12 @@ function addressText(match: AddressMatch | null, family: Family, format: ListFor
   const address = match?.address ?? ANY_ADDRESS;
   const mask = match?.mask ?? ANY_ADDRESS;
   if (!format.numeric) {
-    if (sameAddress(family === 4 ? mask : address, ANY_ADDRESS)) return 'anywhere';
+    if (addressEquals(family === 4 ? mask : address, ANY_ADDRESS)) return 'anywhere';
     const name =
       format.names.hostByAddress(address, family) ?? (family === 4 ? format.names.networkByAddress(address[0]) : null);
     if (name !== null) return name + formatMaskSuffix(mask, family);
   }
-  return formatAddress(address, family) + formatMaskSuffix(mask, family);
+  return formatAddress(family, address) + formatMaskSuffix(mask, family);
 }
 
 function targetName(target: TargetUse, family: Family): string {

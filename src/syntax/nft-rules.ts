@@ -1,8 +1,9 @@
 import { UsageError } from '../extensions/contract.ts';
 import { isAnyPort, type TcpMatch, tcpIsNative } from '../extensions/matches/tcp.ts';
 import { type UdpMatch, udpIsNative } from '../extensions/matches/udp.ts';
+import { addressEquals } from '../packet/address-text.ts';
 import { Protocol } from '../packet/protocol.ts';
-import { ANY_ADDRESS, sameAddress } from '../ruleset/addresses.ts';
+import { ANY_ADDRESS } from '../ruleset/addresses.ts';
 import type { AddressMatch, InterfaceMatch, MatchUse, RuleSpec } from '../ruleset/rule.ts';
 import type { Errno } from './errno.ts';
 import { isStandardExtension } from './rule-text.ts';
@@ -130,7 +131,7 @@ export function normalizeForNft(rule: RuleSpec): RuleSpec {
 }
 
 const isEverything = (match: AddressMatch | null): boolean =>
-  match?.invert === true && sameAddress(match.mask, ANY_ADDRESS);
+  match?.invert === true && addressEquals(match.mask, ANY_ADDRESS);
 
 /** What the kernel answers to a rule for which nftables has no expression. */
 export function nftRefusal(rule: RuleSpec): Errno | null {

@@ -1,11 +1,11 @@
 import { type NameServices, type OptionDeclaration, type ParsedOption, UsageError } from '../extensions/contract.ts';
+import { parseAddress6 } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
 import {
   ANY_ADDRESS,
   HOST_MASK_6,
   maskAddress,
   parseIpv4Loose,
-  parseIpv6,
   prefixLength,
   prefixMask,
 } from '../ruleset/addresses.ts';
@@ -257,7 +257,7 @@ function readMark(option: ParsedOption, declaration: OptionDeclaration, context:
 
 /** The IPv4 address in an IPv4-mapped one (`::ffff:1.2.3.4`); null if the text is none. */
 function mappedIpv4(text: string): number | null {
-  const address = parseIpv6(text);
+  const address = parseAddress6(text);
   return address !== null && address[0] === 0 && address[1] === 0 && address[2] === 0xffff ? address[3] : null;
 }
 
@@ -267,7 +267,7 @@ export function resolveHost(text: string, family: Family, names: NameServices): 
     const word = parseIpv4Loose(text) ?? mappedIpv4(text);
     if (word !== null) return [[word, 0, 0, 0]];
   } else {
-    const address = parseIpv6(text);
+    const address = parseAddress6(text);
     if (address !== null) return [address];
   }
   return names.hostByName(text, family);
@@ -278,7 +278,7 @@ function readHost(option: ParsedOption, text: string, context: ValueContext): vo
   const found = resolveHost(text, family, context.names);
   const first = found[0];
   if (first === undefined) {
-    const other = family === 4 ? parseIpv6(text) : parseIpv4Loose(text);
+    const other = family === 4 ? parseAddress6(text) : parseIpv4Loose(text);
     const reason = other === null ? 'Name or service not known' : 'Address family for hostname not supported';
     throw new UsageError(`getaddrinfo: ${reason}\n`);
   }
@@ -311,7 +311,7 @@ function readPrefix(option: ParsedOption, text: string, declaration: OptionDecla
 }
 
 function resolveNumeric(text: string, family: Family): AddressWords | null {
-  if (family === 6) return parseIpv6(text);
+  if (family === 6) return parseAddress6(text);
   const word = parseIpv4Loose(text);
   return word === null ? null : [word, 0, 0, 0];
 }

@@ -2,8 +2,9 @@ import type { NameServices, PrintContext, Variant } from '../extensions/contract
 import type { UdpMatch } from '../extensions/matches/udp.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
 import { savedEwma } from '../extensions/targets/RATEEST.ts';
+import { addressEquals, formatAddress, formatAddress4 } from '../packet/address-text.ts';
 import type { Family } from '../packet/family.ts';
-import { ANY_ADDRESS, formatAddress, formatIpv4, prefixLength, sameAddress } from '../ruleset/addresses.ts';
+import { ANY_ADDRESS, prefixLength } from '../ruleset/addresses.ts';
 import type { AddressMatch, InterfaceMatch, RuleSpec } from '../ruleset/rule.ts';
 import type { StoredRule, Table } from '../ruleset/ruleset.ts';
 import { parseCommandLine } from './command-line.ts';
@@ -35,15 +36,15 @@ export interface KernelKnowledge {
 function maskText(match: AddressMatch, family: Family): string {
   const length = prefixLength(match.mask, family);
   if (length >= 0) return String(length);
-  return family === 4 ? formatIpv4(match.mask[0]) : formatAddress(match.mask, 6);
+  return family === 4 ? formatAddress4(match.mask[0]) : formatAddress(6, match.mask);
 }
 
 function saveAddress(letter: string, match: AddressMatch | null, family: Family): string {
   if (match === null) return '';
-  if (sameAddress(match.mask, ANY_ADDRESS) && !match.invert) {
-    if (family === 6 || sameAddress(match.address, ANY_ADDRESS)) return '';
+  if (addressEquals(match.mask, ANY_ADDRESS) && !match.invert) {
+    if (family === 6 || addressEquals(match.address, ANY_ADDRESS)) return '';
   }
-  return `${match.invert ? ' !' : ''} -${letter} ${formatAddress(match.address, family)}/${maskText(match, family)}`;
+  return `${match.invert ? ' !' : ''} -${letter} ${formatAddress(family, match.address)}/${maskText(match, family)}`;
 }
 
 function saveInterface(letter: string, match: InterfaceMatch | null, stored: boolean): string {
@@ -213,5 +214,5 @@ export function parseRuleSpec(
 
 /** The address test of a rule, or null where it tests nothing. */
 export function addressMatch({ address, mask }: Omit<AddressMatch, 'invert'>, invert: boolean): AddressMatch | null {
-  return !invert && sameAddress(mask, ANY_ADDRESS) ? null : { address, mask, invert };
+  return !invert && addressEquals(mask, ANY_ADDRESS) ? null : { address, mask, invert };
 }

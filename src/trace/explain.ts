@@ -1,7 +1,8 @@
 import type { NameServices, PrintContext, Variant } from '../extensions/contract.ts';
 import { findMatch, findTarget } from '../extensions/registry.ts';
 import { listWords } from '../extensions/words.ts';
-import { formatAddress, prefixLength } from '../ruleset/addresses.ts';
+import { formatAddress } from '../packet/address-text.ts';
+import { prefixLength } from '../ruleset/addresses.ts';
 import type { AddressMatch, InterfaceMatch, RuleSpec, TargetUse } from '../ruleset/rule.ts';
 import { protocolName } from '../syntax/protocols.ts';
 
@@ -46,9 +47,9 @@ export function explainRule(rule: RuleSpec, settings: ExplainSettings): string {
 function addressCondition(side: string, match: AddressMatch | null, rule: RuleSpec, conditions: string[]): void {
   if (match === null) return;
   const length = prefixLength(match.mask, rule.family);
-  const address = formatAddress(match.address, rule.family);
+  const address = formatAddress(rule.family, match.address);
   const full = length === (rule.family === 4 ? 32 : 128);
-  const mask = full ? '' : `/${length >= 0 ? length : formatAddress(match.mask, rule.family)}`;
+  const mask = full ? '' : `/${length >= 0 ? length : formatAddress(rule.family, match.mask)}`;
   conditions.push(`its ${side} is ${match.invert ? 'not ' : ''}${full ? '' : 'in '}${address}${mask}`);
 }
 

@@ -1,5 +1,5 @@
+import { formatAddress } from '../../packet/address-text.ts';
 import type { AddressWords, Family } from '../../packet/family.ts';
-import { formatAddress } from '../../ruleset/addresses.ts';
 import { compareAddresses, parseNumericAddress } from '../addresses.ts';
 import { defineMatch, type ParseContext, UsageError } from '../contract.ts';
 import { badValue, not } from '../words.ts';
@@ -30,7 +30,7 @@ function parseRange(text: string, option: string, invert: boolean, context: Pars
 }
 
 function rangeText({ min, max }: Range, family: Family): string {
-  return ` ${formatAddress(min, family)}-${formatAddress(max, family)}`;
+  return ` ${formatAddress(family, min)}-${formatAddress(family, max)}`;
 }
 
 const HELP = `iprange match options:

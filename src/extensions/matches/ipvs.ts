@@ -1,5 +1,6 @@
+import { formatAddress } from '../../packet/address-text.ts';
 import { ConntrackInfo, type Packet } from '../../packet/packet.ts';
-import { formatAddress, parseAddress } from '../../ruleset/addresses.ts';
+import { parseAddress } from '../../ruleset/addresses.ts';
 import { equalUnderMask, type MaskedAddress, maskedAddressText } from '../addresses.ts';
 import { defineMatch, type PrintContext, UsageError } from '../contract.ts';
 import { warnMissing } from '../missing.ts';
@@ -143,5 +144,5 @@ export const ipvs = defineMatch<IpvsMatch>({
 });
 
 function virtualAddress(packet: Packet, text: string | undefined): ArrayLike<number> {
-  return parseAddress(text ?? formatAddress([0, 0, 0, 0], packet.family), packet.family) ?? packet.dst;
+  return parseAddress(text ?? formatAddress(packet.family, [0, 0, 0, 0]), packet.family) ?? packet.dst;
 }

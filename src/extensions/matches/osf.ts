@@ -1,9 +1,10 @@
 import type { LogRecord } from '../../datapath/environment.ts';
 import { Hook, type HookState } from '../../datapath/hooks.ts';
+import { formatAddress4 } from '../../packet/address-text.ts';
 import { readUint16 } from '../../packet/bytes.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import { formatIpv4, prefixMask } from '../../ruleset/addresses.ts';
+import { prefixMask } from '../../ruleset/addresses.ts';
 import { equalUnderMask } from '../addresses.ts';
 import { defineMatch } from '../contract.ts';
 import { not, storedName } from '../words.ts';
@@ -164,6 +165,6 @@ function unknownRecord(packet: Packet): LogRecord {
 }
 
 function ends({ bytes, transport, src, dst }: Packet): string {
-  const from = `${formatIpv4(src[0]!)}:${readUint16(bytes, transport)}`;
-  return `${from} -> ${formatIpv4(dst[0]!)}:${readUint16(bytes, transport + 2)}`;
+  const from = `${formatAddress4(src[0]!)}:${readUint16(bytes, transport)}`;
+  return `${from} -> ${formatAddress4(dst[0]!)}:${readUint16(bytes, transport + 2)}`;
 }

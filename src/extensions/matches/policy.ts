@@ -1,6 +1,7 @@
 import { Hook } from '../../datapath/hooks.ts';
+import { formatAddress } from '../../packet/address-text.ts';
 import type { Packet } from '../../packet/packet.ts';
-import { formatAddress, formatMaskSuffix, parseAddress } from '../../ruleset/addresses.ts';
+import { formatMaskSuffix, parseAddress } from '../../ruleset/addresses.ts';
 import { equalUnderMask, type MaskedAddress } from '../addresses.ts';
 import { defineMatch, type ParsedOption, type PrintContext, UsageError } from '../contract.ts';
 import { not } from '../words.ts';
@@ -125,7 +126,7 @@ function elementText(element: Element, prefix: string, { family, names }: PrintC
     if (test !== undefined) text += `${not(test.invert)} ${prefix}${option} ${value()}`;
   };
   const address = ({ address, mask }: MaskedAddress) =>
-    `${formatAddress(address, family)}${formatMaskSuffix(mask, family)}`;
+    `${formatAddress(family, address)}${formatMaskSuffix(mask, family)}`;
   part(element.reqid, 'reqid', () => String(element.reqid!.value));
   part(element.spi, 'spi', () => `0x${element.spi!.value.toString(16)}`);
   part(element.protocol, 'proto', () => {

@@ -1,6 +1,6 @@
+import { formatAddress } from '../../packet/address-text.ts';
 import type { AddressWords, Family } from '../../packet/family.ts';
 import type { Packet } from '../../packet/packet.ts';
-import { formatAddress } from '../../ruleset/addresses.ts';
 import { defineMatch, UsageError } from '../contract.ts';
 import { HZ, jiffiesAt } from '../jiffies.ts';
 import { not, storedName } from '../words.ts';
@@ -76,7 +76,7 @@ function saveText(data: RecentMatch, family: Family, name: string, signed: boole
   if (data.reap) text += ' --reap';
   if (data.hits !== 0) text += ` --hitcount ${data.hits | 0}`;
   if (data.ttl) text += ' --rttl';
-  text += ` --name ${name} --mask ${formatAddress(data.mask, family)}`;
+  text += ` --name ${name} --mask ${formatAddress(family, data.mask)}`;
   return `${text} --${data.destination ? 'rdest' : 'rsource'}`;
 }
 
@@ -187,7 +187,7 @@ export const recent = defineMatch<RecentMatch>({
     if (data.reap) text += ' reap';
     if (data.hits !== 0) text += ` hit_count: ${data.hits | 0}`;
     if (data.ttl) text += ' TTL-Match';
-    return `${text} name: ${data.name} side: ${data.destination ? 'dest' : 'source'} mask: ${formatAddress(data.mask, family)}`;
+    return `${text} name: ${data.name} side: ${data.destination ? 'dest' : 'source'} mask: ${formatAddress(family, data.mask)}`;
   },
   help: () => HELP,
   // `recent_mt_check`

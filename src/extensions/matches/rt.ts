@@ -1,7 +1,7 @@
+import { formatAddress6, parseAddress6 } from '../../packet/address-text.ts';
 import { readUint32 } from '../../packet/bytes.ts';
 import type { AddressWords } from '../../packet/family.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import { formatIpv6, parseIpv6 } from '../../ruleset/addresses.ts';
 import { defineMatch, type MatchFunction, UsageError } from '../contract.ts';
 import { findExtensionHeader, TRUNCATED } from '../header-search.ts';
 import { not, rangeText, rangeWords } from '../words.ts';
@@ -32,7 +32,7 @@ function parseAddresses(text: string): AddressWords[] {
   const addresses: AddressWords[] = [];
   for (const part of text.split(',')) {
     if (addresses.length === MAX_ADDRESSES) throw new UsageError('too many addresses specified');
-    const address = parseIpv6(part);
+    const address = parseAddress6(part);
     if (address === null) throw new UsageError(`bad address: ${part}`);
     addresses.push(address);
   }
@@ -41,7 +41,7 @@ function parseAddresses(text: string): AddressWords[] {
 
 const isAny = ([min, max]: readonly [number, number]): boolean => min === 0 && max === 0xffffffff;
 
-const addressesText = (addresses: readonly AddressWords[]): string => addresses.map(formatIpv6).join(',');
+const addressesText = (addresses: readonly AddressWords[]): string => addresses.map(formatAddress6).join(',');
 
 function describe(data: RtMatch, stored: boolean): string {
   let text = '';

@@ -1,6 +1,7 @@
+import { formatAddress6 } from '../../packet/address-text.ts';
 import { readUint32 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import { formatIpv6, prefixLength } from '../../ruleset/addresses.ts';
+import { prefixLength } from '../../ruleset/addresses.ts';
 import { equalUnderMask, type MaskedAddress } from '../addresses.ts';
 import { defineMatch, type MatchFunction } from '../contract.ts';
 import { findExtensionHeader } from '../header-search.ts';
@@ -36,7 +37,7 @@ interface SrhMatch {
 }
 
 function sidText({ address, mask }: MaskedAddress): string {
-  return `${formatIpv6(address)}/${prefixLength(mask, 6) >>> 0}`;
+  return `${formatAddress6(address)}/${prefixLength(mask, 6) >>> 0}`;
 }
 
 const HELP = `srh match options:
