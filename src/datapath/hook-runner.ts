@@ -7,7 +7,14 @@ import type { TableEvaluator } from './evaluator.ts';
 import { HOOK_NAMES, Hook, type HookEntry, type HookState, type TableName } from './hooks.ts';
 import type { TableProgram } from './program.ts';
 import { changeConnection, Waiting } from './queue-waiting.ts';
-import { DEFAULT_LIMIT, Kept, type QueueAnswer, type QueuedPacket, type QueueListener } from './queueing.ts';
+import {
+  answerText,
+  DEFAULT_LIMIT,
+  Kept,
+  type QueueAnswer,
+  type QueuedPacket,
+  type QueueListener,
+} from './queueing.ts';
 import type { Recorder } from './recorder.ts';
 import type { Stage } from './stages.ts';
 import { isQueueVerdict, queueOf, Verdict, type VerdictCode } from './verdicts.ts';
@@ -175,21 +182,14 @@ export class HookRunner {
 
   /** nf_queue: gives the packet to who listens; returns as `#settle` does. */
   #queue(position: Position): number {
-    const { packet, at, queue, index, functions } = position;
-    const { recorder, queues } = this.#d;
-    const listener = queues?.listens(queue) ?? false;
-    recorder.observer?.({
-      kind: 'queued',
-      queue,
-      hook: HOOK_NAMES[at.hook],
-      table: functions[index]!.program?.name ?? 'filter',
-      listener,
-    });
-    if (!listener) return this.#unheard(position);
+    const { packet, at, queue } = position;
+    const { queues } = this.#d;
+    if (!(queues?.listens(queue) ?? false)) return this.#unheard(position);
     const limit = queues!.limit ?? DEFAULT_LIMIT;
     if (this.#kept.count(queue) >= limit.length) {
-      if (limit.failOpen) return this.#reinject(position, { verdict: Verdict.accept });
-      return this.#full(position);
+      if (!limit.failOpen) return this.#full(position);
+      this.#told(position, true, 'full: accept');
+      return this.#reinject(position, { verdict: Verdict.accept });
     }
     position.routeKey = at.hook === Hook.output ? routeKeyOf(packet) : null;
     position.id = (this.#ids.get(queue) ?? 0) + 1;
@@ -206,14 +206,30 @@ export class HookRunner {
     return -1;
   }
 
+  /** Says what became of a packet in a queue. */
+  #told({ at, queue, index, functions }: Position, listener: boolean, verdict?: string): void {
+    this.#d.recorder.observer?.({
+      kind: 'queued',
+      queue,
+      hook: HOOK_NAMES[at.hook],
+      table: functions[index]!.program?.name ?? 'filter',
+      listener,
+      ...(verdict === undefined ? {} : { verdict }),
+    });
+  }
+
   /** Nobody listens: on with the next function (bypass), or lost. */
-  #unheard({ packet, queue, functions, index, slot, bypass }: Position): number {
+  #unheard(position: Position): number {
+    const { packet, queue, functions, index, slot, bypass } = position;
+    this.#told(position, false);
     if (bypass) return index + 1;
     this.#d.recorder.lostInQueue(packet, queue, functions[index]!.program, slot);
     return -1;
   }
 
-  #full({ packet, queue, functions, index, slot }: Position): number {
+  #full(position: Position): number {
+    const { packet, queue, functions, index, slot } = position;
+    this.#told(position, true, 'full');
     this.#d.recorder.dropped(packet, `queue ${queue} is full`, functions[index]!.program, slot);
     return -1;
   }
@@ -225,6 +241,7 @@ export class HookRunner {
     if (answer.verdict === Kept.nobody) return this.#unheard(position);
     recorder.queued(packet, at, queue);
     if (answer.verdict === Kept.full) return this.#full(position);
+    if (recorder.observer !== null) this.#told(position, true, answerText(answer));
     const isKept = answer.verdict === Kept.later;
     if (isKept) {
       this.#kept.add(queue, position.id, { ...position, at: { ...at } });
@@ -235,6 +252,7 @@ export class HookRunner {
       if (kept === undefined) throw new Error(`no packet ${id} waits in queue ${from}`);
       const before = recorder.released;
       recorder.released = kept.packet === packet ? null : kept.packet;
+      if (recorder.observer !== null) this.#told(kept, true, `packet ${id}, which waited: ${answerText(verdict)}`);
       const on = this.#reinject(kept, verdict);
       if (on >= 0) this.#resume(kept, on);
       recorder.released = before;

@@ -3,7 +3,7 @@ import type { Device } from '../host/device.ts';
 import type { Family } from '../packet/family.ts';
 import type { ConntrackInfo, SocketOwner } from '../packet/packet.ts';
 import type { HookName, TableName } from './hooks.ts';
-import type { VerdictCode } from './verdicts.ts';
+import { isQueueVerdict, queueOf, Verdict, type VerdictCode } from './verdicts.ts';
 
 /** What a program behind NFQUEUE sees of a packet (linux/netfilter/nfnetlink_queue.h). */
 export interface QueuedPacket {
@@ -79,6 +79,30 @@ export const Kept = {
   /** The queue, or the way to its listener, is full: the packet is lost. */
   full: -12,
 } as const;
+
+const NAMES: ReadonlyMap<VerdictCode, string> = new Map([
+  [Verdict.drop, 'drop'],
+  [Verdict.accept, 'accept'],
+  [Verdict.stolen, 'stolen'],
+  [Verdict.repeat, 'repeat'],
+  [Verdict.stop, 'stop'],
+  [Kept.later, 'later'],
+  [Kept.full, 'full'],
+]);
+
+/** An answer in the words of a trace: `accept, mark 0x1`. */
+export function answerText({ verdict, mark, priority, payload, connection }: QueueAnswer): string {
+  const queue = isQueueVerdict(verdict) ? queueOf(verdict) : null;
+  return [
+    queue === null ? (NAMES.get(verdict) ?? String(verdict)) : `on to queue ${queue.queue}`,
+    ...(queue?.bypass ? ['or on if nobody listens there'] : []),
+    ...(mark === undefined ? [] : [`mark 0x${mark.toString(16)}`]),
+    ...(priority === undefined ? [] : [`priority 0x${priority.toString(16)}`]),
+    ...(payload === undefined ? [] : [`new payload of ${payload.length} bytes`]),
+    ...(connection?.mark === undefined ? [] : [`connection mark 0x${connection.mark.toString(16)}`]),
+    ...(connection?.labels === undefined ? [] : ['connection labels']),
+  ].join(', ');
+}
 
 /** How many packets may wait in a queue, and what happens to more. */
 export interface QueueLimit {

@@ -144,7 +144,9 @@ describe('a command', () => {
   it('that writes more than it was asked', async () => {
     const nobody = 'the command wrote a line that nobody asked for';
     const twice = `read x; ${answer(1)}; ${answer(1)}; sleep 60`;
-    await expect(answers(twice, [packet(1), packet(2)])).rejects.toThrow(nobody);
+    // It depends on when the second line is read.
+    const message = /nobody asked for|the answer must have "id":2, as the packet has, not 1/;
+    await expect(answers(twice, [packet(1), packet(2)])).rejects.toThrow(message);
     const late = `read x; ${answer(1)}; read x || echo bye`;
     await expect(answers(late, [packet(1)])).rejects.toThrow(`after the last packet: ${nobody}: "bye"`);
   });
