@@ -137,6 +137,23 @@ export interface NflogEvent {
   bytes: Uint8Array;
 }
 
+/** One message of nftables about a packet that TRACE marked (NFT_MSG_TRACE), as `xtables-monitor --trace` gets it. */
+export interface TraceEvent {
+  family: Family;
+  /** The same for all messages about one packet; iptsim counts. */
+  id: number;
+  /** The packet as the table saw it; null but in the first message of a table. */
+  packet: string | null;
+  table: TableName;
+  chain: string;
+  /** From 1; null for the policy. */
+  rule: number | null;
+  /** The number that nftables gives the rule: chains of the table are counted first. */
+  handle: number;
+  /** `CONTINUE`, `ACCEPT`, `DROP`, `JUMP:CHAIN`, `GOTO:CHAIN`, or the number of another verdict. */
+  verdict: string;
+}
+
 /** What became of one input packet. One object is reused: it holds until the next packet is given to the machine. */
 export interface Outcome {
   verdict: TraceVerdict;
@@ -157,6 +174,8 @@ export interface Outcome {
   queue: QueueEvent[];
   log: LogRecord[];
   nflog: NflogEvent[];
+  /** What TRACE tells, under nft. */
+  traced: TraceEvent[];
   /**
    * Set while a queue's handler keeps the packet: resolves when all is done (the outcome is then complete).
    * It must be awaited before the machine gets its next packet. null: done.

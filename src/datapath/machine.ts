@@ -34,8 +34,9 @@ import { Stage } from './stages.ts';
 import { NamedStates } from './states.ts';
 import { cookieSecrets } from './synproxy.ts';
 import { synproxyHook } from './synproxy-hook.ts';
+import { traceMessages } from './trace-messages.ts';
 import { ProgramEvaluator } from './traverse.ts';
-import { ReferenceEvaluator, type RuleTracer } from './traverse-reference.ts';
+import { ReferenceEvaluator, type RuleTracer, traceComment } from './traverse-reference.ts';
 
 /** What of the stack's own memory is kept between traces. */
 interface StackMemory {
@@ -83,7 +84,8 @@ export function createMachine(options: MachineOptions): Machine {
     kernel: () => kernel,
   });
   const reroute = (packet: Packet, at: HookState): boolean => routeLocal(kernel, packet, at.hook, true);
-  const tracer: RuleTracer | null = options.variant === 'legacy' ? traceLines(services) : null;
+  const rulesets = { 4: options.ruleset4, 6: options.ruleset6 };
+  const tracer = options.variant === 'legacy' ? traceLines(services) : traceMessages(recorder, rulesets);
   const programs: [LoadedRuleset, TableProgram[]][] = [];
   const functionsFor = (family: Family, ruleset: LoadedRuleset): HookFunctions => {
     const needs = needsOf(ruleset);
@@ -120,7 +122,7 @@ export function createMachine(options: MachineOptions): Machine {
       const program = compileTable(table, family, options.variant, lookup, services, (key, make) =>
         states.rule(key, make),
       );
-      const plain = observer !== null || (needs.trace && tracer !== null);
+      const plain = observer !== null || needs.trace;
       const evaluator: TableEvaluator = plain
         ? new ReferenceEvaluator(program, observer, tracer)
         : new ProgramEvaluator(program, host.devices);
@@ -162,11 +164,12 @@ export function createMachine(options: MachineOptions): Machine {
 
 /** Legacy TRACE: a line of the kernel log for each rule that a marked packet matches (nf_log_trace). */
 function traceLines(services: MachineServices): RuleTracer {
-  return (packet, at, comment) =>
-    services.log(packet, at, {
-      level: 4,
-      line: formatLogLine(packet, at, { prefix: `TRACE: ${comment} `, flags: TRACE_FLAGS }),
-    });
+  return {
+    matched(packet, at, program, slot) {
+      const prefix = `TRACE: ${traceComment(program, slot)} `;
+      services.log(packet, at, { level: 4, line: formatLogLine(packet, at, { prefix, flags: TRACE_FLAGS }) });
+    },
+  };
 }
 
 /** Where a packet goes on after a hook. */

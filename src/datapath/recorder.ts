@@ -4,7 +4,7 @@ import { bytesInMemory } from '../packet/pending-checksum.ts';
 import { type Observer, picture } from '../trace/steps.ts';
 import type { LogRecord, NflogRecord } from './environment.ts';
 import { HOOK_NAMES, type HookState } from './hooks.ts';
-import type { Outcome, TraceVerdict } from './machine-contract.ts';
+import type { Outcome, TraceEvent, TraceVerdict } from './machine-contract.ts';
 import type { TableProgram } from './program.ts';
 
 /** What counts most when several things happened to one input packet (flooding, a copy for the machine itself). */
@@ -48,6 +48,7 @@ export function noOutcome(): Outcome {
     queue: [],
     log: [],
     nflog: [],
+    traced: [],
     pending: null,
   };
 }
@@ -81,6 +82,7 @@ export class Recorder {
       outcome.queue = [];
       outcome.log = [];
       outcome.nflog = [];
+      outcome.traced = [];
     }
     this.#rank = -1;
     this.#filter = null;
@@ -200,6 +202,10 @@ export class Recorder {
   log(record: LogRecord): void {
     if (this.collect) this.outcome.log.push(record);
     this.observer?.({ kind: 'log', level: record.level, line: record.line });
+  }
+
+  traced(event: TraceEvent): void {
+    if (this.collect) this.outcome.traced.push(event);
   }
 
   nflog(packet: Packet, at: HookState, record: NflogRecord): void {

@@ -8,8 +8,19 @@ import { Action, interfaceFits, type TableProgram } from './program.ts';
 import { protocolOf } from './traverse.ts';
 import { Verdict, type VerdictCode } from './verdicts.ts';
 
-/** What a rule with TRACE set off earlier wants to know of each rule that matches (legacy: a line of the kernel log). */
-export type RuleTracer = (packet: Packet, at: HookState, comment: string) => void;
+/** What a rule with TRACE set off wants to know of the rules and policies that a packet meets. */
+export interface RuleTracer {
+  /** It matches; its target has not acted yet. */
+  matched?(packet: Packet, at: HookState, program: TableProgram, slot: number): void;
+  /** What it came to; `isFirst`: it is the first in this table at this hook that is told. */
+  decided?(packet: Packet, at: HookState, program: TableProgram, slot: number, to: Decision, isFirst: boolean): void;
+}
+
+/** A verdict, or the chain where the packet goes on. */
+export type Decision = { verdict: VerdictCode } | { way: 'JUMP' | 'GOTO'; chain: string };
+
+const CONTINUE: Decision = { verdict: Verdict.next };
+const RETURN: Decision = { verdict: Verdict.return };
 
 /**
  * The plain evaluator: ipt_do_table (net/ipv4/netfilter/ip_tables.c) as it reads, one rule after the other, telling an observer
@@ -45,6 +56,12 @@ export class ReferenceEvaluator implements TableEvaluator {
       observer?.({ kind: 'return', table, chain: program.chainOf[from]!, to: program.chainOf[slot]! });
       return slot;
     };
+    let isFirst = true;
+    const told = (from: number, to: Decision): void => {
+      if (!packet.trace || this.#tracer?.decided === undefined) return;
+      this.#tracer.decided(packet, at, program, from, to, isFirst);
+      isFirst = false;
+    };
     packet.hotdrop = false;
     let slot = entry;
     for (;;) {
@@ -68,34 +85,43 @@ export class ReferenceEvaluator implements TableEvaluator {
       }
       program.packets[slot]! += 1;
       program.bytes[slot]! += packet.bytes.length;
-      if (packet.trace) this.#tracer?.(packet, at, traceComment(program, slot));
+      if (packet.trace) this.#tracer?.matched?.(packet, at, program, slot);
 
       const argument = program.argument[slot]!;
       const to = program.chainOf[argument]!;
       switch (program.action[slot]) {
         case Action.next:
+          told(slot, CONTINUE);
           slot++;
           break;
         case Action.verdict:
+          told(slot, { verdict: argument });
           return end(slot, argument);
         case Action.policy:
+          told(slot, { verdict: argument });
           observer?.({ kind: 'policy', table, chain, policy: argument === Verdict.drop ? 'DROP' : 'ACCEPT' });
           return end(slot, argument);
         case Action.return:
+          told(slot, RETURN);
+          slot = back(slot);
+          break;
         case Action.chainEnd:
           slot = back(slot);
           break;
         case Action.jump:
+          told(slot, { way: 'JUMP', chain: to });
           observer?.({ kind: 'jump', table, from: chain, rule: number, chain: to });
           stack.push(slot + 1);
           slot = argument;
           break;
         case Action.goto:
+          told(slot, { way: 'GOTO', chain: to });
           observer?.({ kind: 'goto', table, from: chain, rule: number, chain: to });
           slot = argument;
           break;
         default: {
           const verdict = rule!.target!(packet, at);
+          told(slot, { verdict });
           if (verdict === Verdict.next) slot++;
           else if (verdict === Verdict.return) slot = back(slot);
           else return end(slot, verdict);
@@ -141,7 +167,7 @@ function failedMatch(
  * `table:chain:what:number` of a TRACE line (get_chainname_rulenum). The kernel takes an unconditional rule with a plain verdict for the end of its
  * chain: `-A FORWARD -j ACCEPT` shows as policy, `-j RETURN` in a chain of the user as return.
  */
-function traceComment(program: TableProgram, slot: number): string {
+export function traceComment(program: TableProgram, slot: number): string {
   const chain = program.chainOf[slot]!;
   const spec = program.specs[slot]!;
   const previous = slot > 0 && program.chainOf[slot - 1] === chain ? program.numberOf[slot - 1]! : 0;

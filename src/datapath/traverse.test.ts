@@ -11,7 +11,7 @@ import { Hook, type HookState } from './hooks.ts';
 import type { LoadedChain, LoadedTable } from './machine-contract.ts';
 import { compileTable, type TableProgram } from './program.ts';
 import { ProgramEvaluator } from './traverse.ts';
-import { ReferenceEvaluator } from './traverse-reference.ts';
+import { ReferenceEvaluator, type RuleTracer, traceComment } from './traverse-reference.ts';
 import { Verdict } from './verdicts.ts';
 
 const host = createHost();
@@ -113,7 +113,10 @@ describe('walking through chains, as Linux 6.18 with iptables 1.8.9 does', () =>
     const lines: string[] = [];
     const packet = udp();
     packet.trace = true;
-    new ReferenceEvaluator(program, null, (_packet, _at, comment) => lines.push(comment)).run(packet, at);
+    const tracer: RuleTracer = {
+      matched: (_packet, _at, where, slot) => void lines.push(traceComment(where, slot)),
+    };
+    new ReferenceEvaluator(program, null, tracer).run(packet, at);
     expect(lines).toEqual([
       'filter:FORWARD:rule:1',
       'filter:custom:rule:1',

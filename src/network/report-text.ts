@@ -119,6 +119,7 @@ function putSteps(hop: Hop, indent: string, lines: string[], network: Network, o
     queue: [],
     log: [],
     nflog: [],
+    traced: [],
     pending: null,
   };
   const write = (text: string): void => {

@@ -89,7 +89,7 @@ export function writeInputs(scenario: Scenario, sent: SentPacket[], folder: stri
 type ToolRunner = (words: string[]) => Promise<string>;
 
 /** Calls iptsim's commands in this process: as the program does, without its start. */
-function toolRunner(directory: string, variant: 'legacy' | 'nft'): ToolRunner {
+export function toolRunner(directory: string, variant: 'legacy' | 'nft'): ToolRunner {
   return async ([name = '', ...args]) => {
     const outs: string[] = [];
     const errors: string[] = [];

@@ -51,6 +51,7 @@ function traceCommand(io: Io): Command {
     .option('--summary', 'only one line at the end')
     .option('--events', 'only what changed in connection tracking, as conntrack -E -o timestamp has it')
     .option('--kernel-log', 'only what LOG and TRACE write to the kernel log')
+    .option('--xtables-monitor', 'only what xtables-monitor --trace prints for TRACE (nft)')
     .option('--commit', 'write counters, sets, connections and timers back to the state directory')
     .option('--seed <n>', 'seed of the random generator')
     .option('--queue <A[-B]=HANDLER>', 'who answers NFQUEUE: accept, drop, a .js module, a command', collect)

@@ -21,7 +21,7 @@ export interface TraceOptions {
   host: string | null;
   pcaps: PcapOption[];
   writePcap: string | null;
-  format: 'text' | 'json' | 'summary' | 'kernel-log' | 'events';
+  format: 'text' | 'json' | 'summary' | 'kernel-log' | 'xtables-monitor' | 'events';
   /** JSON lines with their steps. */
   steps: boolean;
   commit: boolean;
@@ -60,6 +60,7 @@ export interface RawTraceOptions {
   at?: string;
   events?: boolean;
   kernelLog?: boolean;
+  xtablesMonitor?: boolean;
   verbose?: boolean;
   color?: boolean;
 }
@@ -71,6 +72,7 @@ export function readTraceOptions(raw: RawTraceOptions, inputs: readonly string[]
     raw.summary && 'summary',
     raw.events && 'events',
     raw.kernelLog && 'kernel-log',
+    raw.xtablesMonitor && 'xtables-monitor',
   ].filter((format) => typeof format === 'string') as TraceOptions['format'][];
   if (formats.length > 1) throw new TraceUsageError(`--${formats[0]} and --${formats[1]} exclude each other`);
   if (raw.commit) {

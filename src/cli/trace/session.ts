@@ -18,7 +18,7 @@ import type { TraceOptions } from './options.ts';
 import { palette } from './palette.ts';
 import { capturedDevices, pcapReporter } from './pcap-output.ts';
 import { progressLine } from './progress.ts';
-import { kernelLogReporter } from './views.ts';
+import { kernelLogReporter, monitorReporter } from './views.ts';
 import { wallTimer } from './wall-timer.ts';
 
 const WIDTH = 80;
@@ -169,6 +169,9 @@ function reportersOf(options: TraceOptions, loaded: LoadedMachine, steps: readon
       break;
     case 'kernel-log':
       reporters.push(kernelLogReporter(io.out));
+      break;
+    case 'xtables-monitor':
+      reporters.push(monitorReporter(io.out, loaded.ruleTexts));
       break;
     case 'events':
     case 'summary':

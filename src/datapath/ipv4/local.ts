@@ -133,6 +133,8 @@ export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnsw
   // IPv4's RST has its checksum computed (ip_send_unicast_reply), IPv6's does not (tcp_v6_send_response).
   answer.checksumPending = family === 6;
   answer.controlSocket = family === 4;
+  // In the name of the socket that was meant, if there is one.
+  if (socket !== null) answer.owner = socket.owner;
   noteAnswer(
     kernel,
     socket === null ? 'TCP RST: nobody listens on the port' : 'TCP RST: no connection with that socket',
@@ -227,8 +229,8 @@ export function detach(packet: Packet): void {
   packet.conntrackInfo = ConntrackInfo.new;
 }
 
-/** Length and checksum of a UDP datagram; a checksum of 0 is none (IPv4 only). */
-export function datagramIsRight(packet: Packet): boolean {
+/** Length and checksum of a UDP datagram; a checksum of 0 is none (IPv4 only). `isBelieved`: it was found right before. */
+export function datagramIsRight(packet: Packet, isBelieved = packet.verified): boolean {
   const { bytes, transport, family, src, dst, protocol } = packet;
   const left = bytes.length - transport;
   if (left < 8) return false;
@@ -243,7 +245,7 @@ export function datagramIsRight(packet: Packet): boolean {
     if (length < 8 || length > left) return false;
     if (checksum === 0) return family === 4;
   }
-  if (packet.verified) return true;
+  if (isBelieved) return true;
   const counted = protocol === Protocol.udplite ? left : length;
   const sum = pseudoHeaderSum(src, dst, protocol, counted);
   return foldSum(sumWords(bytes, transport, transport + length, sum)) === 0xffff;

@@ -44,7 +44,8 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
     case Protocol.udp:
     case Protocol.udplite:
       recorder.delivered(packet);
-      if (isMulticast(packet.dst) || !datagramIsRight(packet) || sumIsStale(packet)) break;
+      if (isMulticast(packet.dst) || sumIsStale(packet)) break;
+      if (!datagramIsRight(packet, packet.verified && !headerChanged(packet))) break;
       if (socketFor(kernel, packet) !== null) break;
       detach(packet);
       sendIcmpv6Error(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);

@@ -37,6 +37,7 @@ export function packetObject(traced: TracedPacket, steps: readonly Step[] | null
   if (outcome.nflog.length > 0) {
     object.nflog = outcome.nflog.map(({ bytes, ...rest }) => ({ ...withoutNulls(rest), hex: toHex(bytes) }));
   }
+  if (outcome.traced.length > 0) object.traced = outcome.traced.map(withoutNulls);
   if (steps !== null) object.steps = steps.map(stepObject);
   return object;
 }
