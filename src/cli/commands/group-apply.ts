@@ -53,13 +53,20 @@ async function runAll(
   io: Io,
 ): Promise<{ commands: number; changed: number }> {
   const changed = new Set<string>();
+  const all = found.busy
+    .flatMap(({ plan }) => Object.values(plan.stages).flat())
+    .filter(({ tool }) => tool !== 'conntrack');
+  // Where the commands go to a terminal, they show themselves how far it is.
+  const show = io.stdoutIsTerminal ? null : progressBar(io, 'commands');
   let commands = 0;
+  let done = 0;
   for (const step of agentSteps(found.busy)) {
     commands += commandCount(step);
     changed.add(step.host.host.name);
     io.out(json ? `${JSON.stringify(stepObject(step))}\n` : stepText(step, full ?? false));
     if (watch === null) await step.host.host.run(step.command, step.stale);
     else await runWatched(step, watch);
+    if (step.command.tool !== 'conntrack') show?.(++done, all.length);
   }
   return { commands, changed: changed.size };
 }

@@ -28,12 +28,12 @@ export function watchedFlows(
   places: Places,
   plans: ReadonlyMap<string, HostPlan>,
 ): WatchedFlow[] {
-  const uplinks = uplinksOf(places.plan);
+  const taps = tapsOf(places);
   return flows.flatMap((flow): WatchedFlow[] => {
     const portOf = ({ vm }: ProbeEnd, at: 'before' | 'now'): VmPort | null =>
       vm === null ? null : ((at === 'before' ? places.before.get(vm) : undefined) ?? places.now.get(vm) ?? null);
     const way = (at: 'before' | 'now'): Passage[] | null =>
-      wayOf(portOf(flow.from, at), portOf(flow.to, at), plans, uplinks);
+      wayOf(portOf(flow.from, at), portOf(flow.to, at), plans, taps);
     const moved = [flow.from, flow.to].some(({ vm }) => vm !== null && places.before.has(vm));
     const after = way('now');
     const before = moved ? way('before') : after;
@@ -41,18 +41,19 @@ export function watchedFlows(
   });
 }
 
-/** Interfaces that lead to other hosts, not to machines, as `HOST/INTERFACE`. */
-function uplinksOf({ hosts, links }: NetworkPlan): ReadonlySet<string> {
-  const machines = new Set(hosts.filter(({ path }) => path[0] === 'vms').map(({ name }) => name));
-  const outward = links.filter(({ ends }) => !ends.some(({ host }) => machines.has(host)));
-  return new Set(outward.flatMap(({ ends }) => ends.map(({ host, device }) => `${host}/${device}`)));
+/** Taps of machines, as `HOST/INTERFACE`: what other ports a bridge has lead to the network. */
+function tapsOf({ plan, before }: Places): ReadonlySet<string> {
+  const machines = new Set(plan.hosts.filter(({ path }) => path[0] === 'vms').map(({ name }) => name));
+  const links = plan.links.filter(({ ends }) => ends.some(({ host }) => machines.has(host)));
+  const left = [...before.values()].map(({ host, tap }) => `${host}/${tap}`);
+  return new Set([...left, ...links.flatMap(({ ends }) => ends.map(({ host, device }) => `${host}/${device}`))]);
 }
 
 function wayOf(
   from: VmPort | null,
   to: VmPort | null,
   plans: ReadonlyMap<string, HostPlan>,
-  uplinks: ReadonlySet<string>,
+  taps: ReadonlySet<string>,
 ): Passage[] | null {
   const [sourceMac, destinationMac] = [from, to].map((port) => (port === null ? OUTSIDE_MAC : parseMac(port.mac)!)) as [
     Uint8Array,
@@ -60,14 +61,14 @@ function wayOf(
   ];
   const macs = { sourceMac, destinationMac };
   if (from !== null && to !== null && from.host === to.host) {
-    const bridges = [from, to].map((port) => bridgeOf(plans.get(port.host)!, port.tap, uplinks)?.name);
+    const bridges = [from, to].map((port) => bridgeOf(plans.get(port.host)!, port.tap, taps)?.name);
     if (bridges[0] !== bridges[1]) return null;
     return [{ host: from.host, in: from.tap, out: to.tap, ...macs, taps: [from.tap, to.tap] }];
   }
   const ways: Passage[] = [];
   for (const port of [from, to]) {
     if (port === null) continue;
-    const uplink = bridgeOf(plans.get(port.host)!, port.tap, uplinks)?.uplink ?? null;
+    const uplink = bridgeOf(plans.get(port.host)!, port.tap, taps)?.uplink ?? null;
     if (uplink === null) return null;
     const [entry, exit] = port === from ? [port.tap, uplink] : [uplink, port.tap];
     ways.push({ host: port.host, in: entry, out: exit, ...macs, taps: [port.tap] });
@@ -79,12 +80,11 @@ function wayOf(
 function bridgeOf(
   plan: HostPlan,
   tap: string,
-  uplinks: ReadonlySet<string>,
+  taps: ReadonlySet<string>,
 ): { name: string; uplink: string | null } | null {
   for (const [name, described] of Object.entries(plan.description.interfaces ?? {})) {
     const ports = described?.bridge;
-    if (ports?.includes(tap))
-      return { name, uplink: ports.find((port) => uplinks.has(`${plan.name}/${port}`)) ?? null };
+    if (ports?.includes(tap)) return { name, uplink: ports.find((port) => !taps.has(`${plan.name}/${port}`)) ?? null };
   }
   return null;
 }
