@@ -28,7 +28,62 @@ const ODD = [
   '99999',
 ];
 
-class Writer {
+/** Timeouts; those that pass while a comparison runs are long. */
+const TIMES = [
+  '0',
+  '100',
+  '1000',
+  '2147483',
+  '2147484',
+  'x',
+  '-1',
+  '4294967295',
+  '4294967296',
+  '0x3e8',
+  '01750',
+  '1e3',
+  ' 100',
+];
+/** Lines that stand out in a script. */
+const LINES = [
+  '',
+  '# comment',
+  '   ',
+  'COMMIT ',
+  ' list a',
+  'list',
+  'save',
+  'add a "1.1.1.1',
+  'help',
+  'version',
+  '-',
+  'flush',
+  'test a 10.0.0.1',
+];
+const LISTINGS: readonly (readonly string[])[] = [
+  [],
+  ['-t'],
+  ['-n'],
+  ['-s'],
+  ['-o', 'xml'],
+  ['-o', 'plain'],
+  ['-o', 'save'],
+  ['-s', '-o', 'xml'],
+  ['-n', '-o', 'xml'],
+  ['-t', '-o', 'xml'],
+  ['-t', '-o', 'save'],
+  ['-n', '-o', 'save'],
+  ['-s', '-t'],
+  ['-s', '-o', 'save'],
+  ['-o', 'json'],
+  ['-output', 'xml', '-sorted'],
+  ['-name', '-terse'],
+  ['-q'],
+  ['-f'],
+];
+
+/** Writes parts of command lines: mostly right ones, some wrong. */
+export class Writer {
   private readonly random: Random;
   constructor(random: Random) {
     this.random = random;
@@ -143,14 +198,45 @@ class Writer {
       words.push(this.pick(['before', 'after']), this.pick([...NAMES, 'nosuch']));
     if (command !== 'add' && !this.chance(3)) return words;
     if (type === 'hash:net,iface' && this.chance(15)) words.push('wildcard');
-    if (this.chance(20)) words.push('timeout', this.pick(['0', '100', '1000', '2147483', '2147484', 'x', '-1']));
+    if (this.chance(20)) words.push('timeout', this.pick(TIMES));
     if (this.chance(12)) words.push('packets', this.pick(['5', '0', '18446744073709551614', '18446744073709551615']));
     if (this.chance(12)) words.push('bytes', String(this.number(9999)));
     if (this.chance(12))
-      words.push('comment', this.pick(['hello', 'two words', '', 'x'.repeat(255), 'x'.repeat(256), 'a"b']));
-    if (this.chance(10)) words.push('skbmark', this.pick(['0x1', '0x11/0xff', '1', '0x1/0x', '0xffffffff']));
-    if (this.chance(10)) words.push('skbprio', this.pick(['1:10', 'a:b', '1', '1:fffff']));
-    if (this.chance(10)) words.push('skbqueue', this.pick(['8', '65536']));
+      words.push(
+        'comment',
+        this.pick([
+          'hello',
+          'two words',
+          '',
+          'x'.repeat(255),
+          'x'.repeat(256),
+          'a"b',
+          'back\\slash',
+          "it's",
+          'a,b;#c',
+          ' ',
+          'tab\there',
+        ]),
+      );
+    if (this.chance(10))
+      words.push(
+        'skbmark',
+        this.pick([
+          '0x1',
+          '0x11/0xff',
+          '1',
+          '0x1/0x',
+          '0xffffffff',
+          '0xff/0',
+          '0x0/0xffffffff',
+          '0x1ffffffff',
+          '-1',
+          '0xg',
+        ]),
+      );
+    if (this.chance(10))
+      words.push('skbprio', this.pick(['1:10', 'a:b', '1', '1:fffff', ':', '1:', '0:0', 'ffff:ffff', '1:2:3']));
+    if (this.chance(10)) words.push('skbqueue', this.pick(['8', '65536', '0', '65535', 'x']));
     if (this.chance(2)) words.push(this.pick(['foo', 'timeout', 'family', 'maxelem']));
     return words;
   }
@@ -177,12 +263,16 @@ class Writer {
         words.push('netmask', this.pick(['24', '28', '31', '0', '64', '129']));
       if (/^hash:ip(,port)?$/.test(type) && this.chance(12))
         words.push('bitmask', family === 4 ? '255.0.255.255' : 'ffff::ff');
+      if (type === 'hash:net,net' && this.chance(15))
+        words.push('netmask', this.pick(family === 4 ? ['24', '16', '32'] : ['64', '120', '128']));
+      if (type === 'hash:net,net' && this.chance(8))
+        words.push('bitmask', this.pick(family === 4 ? ['255.255.0.255', '0.0.0.0'] : ['ffff:ffff::', '::']));
       if (type === 'hash:ip,mark' && this.chance(30)) words.push('markmask', this.pick(['0xf', '0', '0xffffffff']));
       if (this.chance(5)) words.push('probes', '4');
       words.push('initval', `0x${this.number(1 << 30).toString(16)}`);
     }
     if (type === 'list:set' && this.chance(30)) words.push('size', this.pick(['2', '8', '100']));
-    if (this.chance(25)) words.push('timeout', this.pick(['1000', '0', '2147483', '2147484']));
+    if (this.chance(25)) words.push('timeout', this.pick(['1000', '0', '2147483', '2147484', '4294967', 'x']));
     if (this.chance(30)) words.push('counters');
     if (this.chance(25)) words.push('comment');
     if (this.chance(20)) words.push('skbinfo');
@@ -231,19 +321,42 @@ export function generateCalls(random: Random, types: readonly string[], length: 
       return ['swap', from, to];
     }
     if (dice < 97) return ['rename', writer.pick(NAMES), writer.pick([...NAMES, 'e'])];
+    if (writer.chance(5))
+      return writer.pick([['version'], ['help'], ['help', writer.pick(types)], ['help', 'foo'], ['-V']]);
     return [
-      writer.pick(['list', 'save']),
-      ...writer.pick([[], ['-t'], ['-n'], ['-s'], ['-o', 'xml'], ['-o', 'plain'], ['-o', 'save']]),
+      writer.pick(['list', 'save', '-L', '-S', 'li', '--list']),
+      ...writer.pick(LISTINGS),
+      ...(writer.chance(30) ? [writer.pick([...NAMES, 'nosuch'])] : []),
     ];
   };
+  /** Lines for restore or the interactive mode. */
+  const script = (line: () => string[]): string[] =>
+    Array.from({ length: 2 + writer.number(40) }, () =>
+      line()
+        .map((word) => (/[\s]/.test(word) || word === '' ? `"${word}"` : word))
+        .join(' '),
+    );
   for (let i = 0; i < length; i++) {
     if (writer.chance(8)) {
-      const lines = Array.from({ length: 2 + writer.number(40) }, () => {
-        const words = writer.chance(10) ? create() : change(writer.chance(85) ? 'add' : 'del');
-        return words.map((word) => (/[\s]/.test(word) || word === '' ? `"${word}"` : word)).join(' ');
-      });
+      const lines = script(() => (writer.chance(10) ? create() : change(writer.chance(85) ? 'add' : 'del')));
       if (writer.chance(20)) lines.splice(writer.number(lines.length), 0, 'COMMIT');
+      if (writer.chance(10)) lines.splice(writer.number(lines.length), 0, writer.pick(LINES));
       calls.push({ args: [...(writer.chance(60) ? ['-!'] : []), 'restore'], stdin: `${lines.join('\n')}\n` });
+      continue;
+    }
+    if (writer.chance(3)) {
+      const lines = script(() => one()).slice(0, 12);
+      if (writer.chance(30))
+        lines.splice(writer.number(lines.length), 0, writer.pick([...LINES, 'quit', 'restore', 'foo']));
+      calls.push({ args: ['-'], stdin: `${lines.join('\n')}\n` });
+      continue;
+    }
+    if (writer.chance(3)) {
+      const name = writer.pick(NAMES);
+      calls.push(
+        { args: ['save', '-f', '@FILE', ...(writer.chance(40) ? [name] : [])] },
+        { args: ['-!', 'restore', '-file', writer.chance(80) ? '@FILE' : '@FILE/none'] },
+      );
       continue;
     }
     const words = one();

@@ -117,6 +117,7 @@ export function generateSets(random: Random, family: Family): string {
       counters ? 'counters' : '',
       skbinfo ? 'skbinfo' : '',
       random.chance(0.3) ? 'timeout 86400' : '',
+      random.chance(0.15) ? 'comment' : '',
     ];
     lines.push(`create ${plan.name} ${[netmask, ...extras].filter((word) => word !== '').join(' ')}`);
     const seen = new Set<string>();
@@ -129,16 +130,35 @@ export function generateSets(random: Random, family: Family): string {
       if (plan.name === 'tiny' || seen.has(key)) continue;
       seen.add(key);
       const nomatch = /net/.test(plan.create.split(' ')[0]!) && random.chance(0.2) ? ' nomatch' : '';
-      const info =
-        skbinfo && random.chance(0.6)
-          ? ` skbmark 0x${random.int(1, 15).toString(16)}${random.pick(['', '/0xff'])}`
-          : '';
-      lines.push(`add ${plan.name} ${element}${nomatch}${info}`);
+      lines.push(`add ${plan.name} ${element}${nomatch}${values(random, extras)}`);
     }
   }
-  lines.push(`create all list:set${random.chance(0.5) ? ' counters' : ''}`);
-  for (const name of ['ips', 'nets', 'ipports', 'ports']) if (random.chance(0.7)) lines.push(`add all ${name}`);
+  for (const list of LISTS) {
+    const extras = ['counters', 'skbinfo', 'timeout 86400'].map((word) => (random.chance(0.4) ? word : ''));
+    lines.push(['create', list, 'list:set', ...extras.filter((word) => word !== '')].join(' '));
+    for (const name of ['ips', 'nets', 'ipports', 'ports', 'masked', 'devs']) {
+      if (random.chance(0.5)) lines.push(`add ${list} ${name}${values(random, extras)}`);
+    }
+  }
   return `${lines.join('\n')}\n`;
+}
+
+const LISTS = ['all', 'some'];
+
+/** What an element of a set with these extensions has beside itself. */
+function values(random: Random, extensions: readonly string[]): string {
+  const words: string[] = [];
+  if (extensions.includes('counters') && random.chance(0.3)) {
+    words.push(`packets ${random.int(0, 3)} bytes ${random.int(0, 300)}`);
+  }
+  if (extensions.includes('skbinfo') && random.chance(0.6)) {
+    words.push(`skbmark 0x${random.int(1, 15).toString(16)}${random.pick(['', '/0xff', '/0x3'])}`);
+    if (random.chance(0.3)) words.push(`skbprio 1:${random.int(1, 9)}`);
+    if (random.chance(0.2)) words.push('skbqueue 0');
+  }
+  if (extensions.includes('timeout 86400') && random.chance(0.2))
+    words.push(random.pick(['timeout 0', 'timeout 3600']));
+  return words.map((word) => ` ${word}`).join('');
 }
 
 function sides(random: Random, dimension: number): string {
@@ -147,7 +167,7 @@ function sides(random: Random, dimension: number): string {
 
 function use(random: Random, family: Family): string {
   const plan = random.pick(plansOf(family));
-  if (random.chance(0.15)) return `all ${sides(random, random.int(1, 2))}`;
+  if (random.chance(0.15)) return `${random.pick(LISTS)} ${sides(random, random.int(1, 3))}`;
   return `${plan.name} ${sides(random, plan.dimension)}`;
 }
 
@@ -156,15 +176,19 @@ export function setMatch(random: Random, { family }: Site): string {
     random.chance(0.15) ? '--return-nomatch' : '',
     random.chance(0.15) ? '! --update-counters' : '',
     random.chance(0.1) ? '! --update-subcounters' : '',
-    random.chance(0.2) ? random.pick(['--packets-gt 1', '--packets-lt 2', '--packets-eq 2', '! --packets-eq 1']) : '',
-    random.chance(0.1) ? random.pick(['--bytes-gt 100', '--bytes-lt 200']) : '',
+    random.chance(0.2)
+      ? random.pick(['--packets-gt 1', '--packets-lt 2', '--packets-eq 2', '! --packets-eq 1', '--packets-eq 0'])
+      : '',
+    random.chance(0.1) ? random.pick(['--bytes-gt 100', '--bytes-lt 200', '! --bytes-eq 40', '--bytes-eq 40']) : '',
   ];
   const words = [`-m set ${random.chance(0.25) ? '! ' : ''}--match-set ${use(random, family)}`, ...options];
   return words.filter((word) => word !== '').join(' ');
 }
 
 export function setTarget(random: Random, { family, table }: Site): string {
-  const add = `--add-set ${use(random, family)}${random.pick(['', ' --exist', ' --exist --timeout 600'])}`;
-  const map = table === 'mangle' && random.chance(0.4) ? `--map-set ${use(random, family)} --map-mark` : '';
-  return `SET ${random.pick([add, add, `--del-set ${use(random, family)}`, map === '' ? add : map])}`;
+  const add = `--add-set ${use(random, family)}${random.pick(['', ' --exist', ' --exist --timeout 600', ' --timeout 0', ' --timeout 7200'])}`;
+  const del = `--del-set ${use(random, family)}`;
+  const what = random.pick(['--map-mark', '--map-mark', '--map-prio', '--map-queue', '--map-mark --map-prio']);
+  const map = table === 'mangle' && random.chance(0.4) ? `--map-set ${use(random, family)} ${what}` : add;
+  return `SET ${random.pick([add, add, del, map, `${add} ${del}`, map === add ? `${add} ${del}` : `${map} ${add}`])}`;
 }
