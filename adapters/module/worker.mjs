@@ -39,18 +39,22 @@ process.exit = (status = 0) => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 };
 
+let handler;
+
+// From the beginning: it keeps the thread alive, so that what is told arrives.
+port.on('message', async ({ number, packet }) => {
+  try {
+    tell({ number, answer: await handler(packet) });
+  } catch (error) {
+    fail(error);
+  }
+});
+
 async function load() {
   const loaded = await import(file);
   // A CommonJS module compiled from `export default` holds it one level deeper.
-  const handler = typeof loaded.default === 'function' ? loaded.default : loaded.default?.default;
+  handler = typeof loaded.default === 'function' ? loaded.default : loaded.default?.default;
   if (typeof handler !== 'function') throw new Error('it has no default export that is a function');
-  port.on('message', async ({ number, packet }) => {
-    try {
-      tell({ number, answer: await handler(packet) });
-    } catch (error) {
-      fail(error);
-    }
-  });
   tell({ ready: true });
 }
 
