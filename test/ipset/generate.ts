@@ -79,7 +79,6 @@ const LISTINGS: readonly (readonly string[])[] = [
   ['-output', 'xml', '-sorted'],
   ['-name', '-terse'],
   ['-q'],
-  ['-f'],
 ];
 
 /** Writes parts of command lines: mostly right ones, some wrong. */

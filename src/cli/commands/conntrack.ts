@@ -292,7 +292,8 @@ function chosen(request: Request, service: ConntrackService): Entry[] {
 }
 
 function list(request: Request, service: ConntrackService, io: Io): number {
-  // The table holds confirmed, living entries only.
+  // Linux has had no list of unconfirmed entries since 5.19 (one whose packet waits in a queue shows nowhere), and among the dying
+  // only those of whose end a listener could not be told.
   if (request.table !== 'conntrack') return 0;
   if (request.options.has('u') && request.status.mask === 0) {
     throw new ConntrackProblem('Operation failed: invalid parameters', 1);
