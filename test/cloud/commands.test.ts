@@ -88,6 +88,34 @@ describe('group', () => {
     expect(refused.stdout).toContain('refused\n');
   });
 
+  test('explain takes hosts of the network too, and answers scripts', () => {
+    const words = ['group', 'explain', 'customer', 'web', 'tcp/22', '-f', cloud];
+    expect(iptsim(words).stdout).toContain('  played: lost at compute1: dropped');
+    const { status, stdout } = iptsim([...words, '--json']);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      service: 'tcp/22',
+      from: { vm: null, address: '198.51.100.7' },
+      to: { vm: 'web', groups: ['A'] },
+      allowed: false,
+      egress: null,
+      ingress: {
+        misses: [
+          { index: 1, miss: 'port' },
+          { index: 2, miss: 'remote', remote: '203.0.113.0/24' },
+        ],
+      },
+      played: { passed: false },
+    });
+    const asked = ['-f', cloud, '--json'];
+    expect(JSON.parse(iptsim(['group', 'who-can-reach', 'db:3306', ...asked]).stdout)).toMatchObject({
+      machines: [{ vm: 'web' }, { vm: 'web2', allowedBy: { group: 'B', index: 1 } }],
+      outside: [],
+    });
+    const { pairs } = JSON.parse(iptsim(['group', 'matrix', ...asked]).stdout);
+    expect(pairs).toContainEqual({ from: 'A', to: 'B', may: [{ matter: 'tcp/3306', partly: false, oneWay: false }] });
+  });
+
   test('who-can-reach', () => {
     expect(
       iptsim(['group', 'who-can-reach', 'db:3306', '-f', cloud]).stdout,
