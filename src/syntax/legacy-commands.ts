@@ -8,6 +8,7 @@ import type { CommandLine } from './command-line.ts';
 import { Cmd, Opt } from './command-options.ts';
 import { StepError } from './errno.ts';
 import { checkTable, needsCheck } from './kernel-checks.ts';
+import { dumpTable } from './legacy-dump.ts';
 import { formatListLine } from './list-format.ts';
 import { echoFormat, listFormat, listRules, listTable } from './listing.ts';
 import { expandRules } from './rule-expansion.ts';
@@ -42,6 +43,20 @@ export function commitLegacy(draft: TableDraft, session: Session): void {
 
 /** Applies a command to a table as libiptc does; true if the table may have changed. Throws UsageError and StepError. */
 export function applyLegacy(line: CommandLine, draft: TableDraft, session: Session): boolean {
+  const dump = (): void => {
+    if (line.verbose > 1) session.out(dumpTable(draft.before, session.family, session));
+  };
+  try {
+    const changed = apply(line, draft, session);
+    dump();
+    return changed;
+  } catch (error) {
+    if (error instanceof StepError) dump();
+    throw error;
+  }
+}
+
+function apply(line: CommandLine, draft: TableDraft, session: Session): boolean {
   const { command } = line;
   const onRule = Cmd.append | Cmd.delete | Cmd.check | Cmd.insert | Cmd.replace;
   if ((command & onRule) !== 0) return applyRule(line, draft, session);

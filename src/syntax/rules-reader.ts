@@ -1,6 +1,7 @@
 import { UsageError } from '../extensions/contract.ts';
 import { TableDraft } from '../ruleset/draft.ts';
 import { emptyRuleset, isTableName, newTable, type Policy, type Ruleset } from '../ruleset/ruleset.ts';
+import { SpecPool } from '../ruleset/spec-pool.ts';
 import { addedRule } from './added-rule.ts';
 import { type CommandLineSettings, parseCommandLine } from './command-line.ts';
 import { EarlyExit } from './early-exit.ts';
@@ -45,6 +46,7 @@ class RulesReader {
       touched: false,
       renewed: new Map(),
       keepsSpecs,
+      ...(keepsSpecs ? { specs: new SpecPool() } : {}),
       out: () => undefined,
       warn: () => undefined,
     };

@@ -3,6 +3,7 @@ import { TableDraft } from '../ruleset/draft.ts';
 import type { Counters, RuleSpec } from '../ruleset/rule.ts';
 import type { StoredRule } from '../ruleset/ruleset.ts';
 import { addTable, isTableName, newTable, type Ruleset } from '../ruleset/ruleset.ts';
+import type { SpecPool } from '../ruleset/spec-pool.ts';
 import type { CommandLine } from './command-line.ts';
 import { type RuleTextSettings, storeRuleSpec } from './rule-text.ts';
 
@@ -21,6 +22,8 @@ export interface Session extends RuleTextSettings {
   renewed: Map<StoredRule, StoredRule>;
   /** Rules that are added keep their data (`ReadRule`). */
   keepsSpecs?: boolean;
+  /** Where these find parts that they can share. */
+  specs?: SpecPool;
   out(text: string): void;
   warn(text: string): void;
 }
@@ -38,8 +41,8 @@ export class ReadRule implements StoredRule {
   private readonly settings: RuleTextSettings;
   private made: string | null = null;
 
-  constructor(spec: RuleSpec, counters: Counters, settings: RuleTextSettings) {
-    this.spec = spec;
+  constructor(spec: RuleSpec, counters: Counters, settings: RuleTextSettings & { specs?: SpecPool }) {
+    this.spec = settings.specs?.share(spec) ?? spec;
     this.packets = counters.packets;
     this.bytes = counters.bytes;
     this.settings = settings;

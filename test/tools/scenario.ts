@@ -36,6 +36,7 @@ export function listingWords(random: Random): string[] {
     ['--line-numbers', '--line-n'],
   ].filter(() => random.chance(0.5));
   const words = shapes.map((names) => random.pick([names[0]!, names[0]!, names[1]!]));
+  if (random.chance(0.08)) words.push('-vv');
   if (random.chance(0.2)) return [flag, random.pick(['1', '2', '1']), ...words];
   if (flag === '-L' && random.chance(0.3)) {
     const letters = shapes.map(([name]) => name!).filter((name) => name.length === 2);

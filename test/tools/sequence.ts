@@ -31,6 +31,7 @@ const EXTRA = [
   ['-x'],
   ['-n'],
   ['-v'],
+  ['-vv'],
   ['--line-numbers'],
   ['extra'],
   ['-h'],

@@ -33,10 +33,10 @@ export function iptables(name: FamilyName, args: readonly string[], io: Io): num
 }
 
 function run(line: CommandLine, session: Session): number {
-  if (line.verbose > 1) session.warn('iptsim: the dump of kernel structures that -vv prints is not simulated\n');
   if (session.variant === 'legacy') {
     runLegacy(line, session);
   } else {
+    if (line.verbose > 1) session.warn('iptsim: the expressions of nftables that -vv prints are not simulated\n');
     const transaction = new NftTransaction(session);
     queueNft(line, transaction, 0);
     transaction.commit();
