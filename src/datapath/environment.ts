@@ -56,8 +56,6 @@ export interface RouteAnswer {
   table: number;
   /** The route or rule as `ip` would print it, for people. */
   text: string;
-  /** Length of the route's prefix; absent where no route was looked up. */
-  prefixLength?: number;
   /** IPv6: the destination is a subnet-router anycast address of this machine (`type` is then local). */
   anycast?: boolean;
 }

@@ -127,6 +127,8 @@ export function sendIcmpv6Error(kernel: Kernel, cause: Packet, type: number, cod
   });
   // Nothing goes to an anycast address.
   if (!usable(back) || back.anycast) return false;
+  const isLimited = back.device !== kernel.loopback;
+  if (isLimited && !kernel.peers.allowsIcmpv6(from, type, kernel.clock.now)) return false;
   // Without an address that the packet was for, that of the interface it came in by is taken, wherever the answer leaves (RFC 4443 2.2).
   const source =
     local && cause.packetType === PacketType.host

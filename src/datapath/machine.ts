@@ -18,7 +18,7 @@ import { type HookFunctions, HookRunner } from './hook-runner.ts';
 import type { HookState, TableName } from './hooks.ts';
 import { forwardedIpv4, routeIpv4 } from './ipv4/input.ts';
 import { receiveLocalIpv4 } from './ipv4/local.ts';
-import { type PeerMemory, Peers } from './ipv4/peers.ts';
+import { type PeerMemory, type PeerMemory6, Peers } from './ipv4/peers.ts';
 import { routeIpv6 } from './ipv6/input.ts';
 import { receiveLocalIpv6 } from './ipv6/local.ts';
 import { type Kernel, routeLocal } from './kernel.ts';
@@ -41,6 +41,8 @@ import { ReferenceEvaluator, type RuleTracer, traceComment } from './traverse-re
 /** What of the stack's own memory is kept between traces. */
 interface StackMemory {
   peers: PeerMemory[];
+  /** Absent in what was kept before IPv6 was limited. */
+  peers6?: PeerMemory6[];
 }
 
 /** Switches on a machine with these rules. Throws if a rule cannot be compiled (an extension or chain that does not exist). */
@@ -67,7 +69,8 @@ export function createMachine(options: MachineOptions): Machine {
     if (typeof memory.conntrack === 'string' && memory.conntrack !== '') conntrack.load(memory.conntrack);
     macs.load(memory.learnedMacs, host, clock.now);
     fragments.load(memory.fragments);
-    peers.load((memory.stack as StackMemory | null)?.peers ?? []);
+    const stack = memory.stack as StackMemory | null;
+    peers.load(stack?.peers ?? [], stack?.peers6 ?? []);
   }
   states.load({}, options.namedState ?? {});
   conntrack.listen(options.events ?? null);
@@ -157,6 +160,7 @@ export function createMachine(options: MachineOptions): Machine {
     held: [],
     spare: null,
     connected: new Map(),
+    requests: new Map(),
   };
   const reuses = observer === null && !recorder.collect && (options.queues ?? null) === null;
   return new SimulatedMachine(kernel, programs, states, memory !== null, reuses);
@@ -310,7 +314,7 @@ class SimulatedMachine implements Machine {
         let slot = 0;
         for (const chain of table.chains) {
           for (const rule of chain.rules) {
-            addCounters(rule.counters, program, slot);
+            addCounters(rule, program, slot);
             slot++;
           }
           if (chain.policy !== null) addCounters(chain.counters, program, slot);
@@ -322,7 +326,7 @@ class SimulatedMachine implements Machine {
 
   memory(): MachineMemory {
     const { clock, random, conntrack, macs, fragments, peers } = this.#kernel;
-    const stack: StackMemory = { peers: peers.save() };
+    const stack: StackMemory = { peers: peers.save(), peers6: peers.save6() };
     return {
       clock: clock.real,
       uptime: clock.now,

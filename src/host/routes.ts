@@ -83,7 +83,6 @@ function makeRoute(draft: Draft, devices: readonly Device[]): Route {
     realm: draft.realm ?? 0,
     table: draft.table,
     text: draft.text ?? routeText(draft),
-    prefixLength: draft.prefixLength,
     ...(draft.type === 'anycast' ? { anycast: true } : {}),
     ...(draft.gatewayFamily === undefined ? {} : { gatewayFamily: draft.gatewayFamily }),
   };

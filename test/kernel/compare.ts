@@ -3,7 +3,7 @@ import type { Outcome, SentPacket } from './scenario.ts';
 
 /** One difference, as text for people; `packet` counts from 0 (-1: counters, sets, conntrack). */
 export interface Difference {
-  what: 'packet' | 'counter' | 'conntrack' | 'expectation' | 'ipset' | 'nflog' | 'log';
+  what: 'packet' | 'counter' | 'conntrack' | 'expectation' | 'event' | 'ipset' | 'nflog' | 'log';
   packet: number;
   text: string;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { answerTo } from './answer.ts';
+import { watchEvents } from './events.ts';
 import { buildRouter, inRouter, type Namespaces, namespacesAt, removeNamespaces } from './router.ts';
 import type { HostDescription, Outcome, PlannedPacket, Scenario, SentPacket } from './scenario.ts';
 
@@ -50,6 +51,8 @@ export interface Playing {
   companion?: Companion;
   /** Microseconds without news after which a packet is done, with a companion; absent: long enough for a busy machine. */
   quiet?: number;
+  /** Whether `conntrack -E` listens. */
+  events?: boolean;
   /** Scenarios that play at the same time have different places. */
   place?: number;
 }
@@ -69,7 +72,7 @@ export async function runKernel(
   scenario: Scenario,
   variant: 'legacy' | 'nft',
   wireSource: string,
-  { companion, place = 0, quiet = COMPANION_SETTLE }: Playing = {},
+  { companion, place = 0, quiet = COMPANION_SETTLE, events = false }: Playing = {},
 ): Promise<{ sent: SentPacket[]; outcome: Outcome; told: string }> {
   const namespaces = namespacesAt(place);
   await removeNamespaces(namespaces);
@@ -84,7 +87,9 @@ export async function runKernel(
     await restore(`ip6tables-${variant}-restore`, scenario.rulesV6);
     if (companion !== undefined) program = await startInRouter(namespaces, companion);
     const settled = companion === undefined ? settle(scenario) : String(quiet);
+    const watched = events ? await watchEvents(namespaces.router) : null;
     const played = await play(scenario, namespaces, peers, wireSource, settled);
+    const heard = await watched?.stop();
     const save = [
       scenario.rulesV4 === '' ? '' : `iptables-${variant}-save -c`,
       'echo "%%"',
@@ -97,6 +102,7 @@ export async function runKernel(
     const [saveV4 = '', saveV6 = '', ipset = '', conntrack = '', expectations = ''] = texts;
     const { sent, ...outputs } = played;
     const outcome: Outcome = { ...outputs, saveV4, saveV6, ipset, conntrack, expectations };
+    if (heard !== undefined) outcome.events = heard;
     return { sent, outcome, told: program?.told() ?? '' };
   } finally {
     program?.child.kill('SIGKILL');

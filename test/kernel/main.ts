@@ -3,20 +3,22 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { compare, compareWays, type Difference } from './compare.ts';
+import { compareEvents } from './events.ts';
 import { addFigures, type Figures, figuresOf, figuresText, noTotal, type ProfileTotal, rulesOf } from './figures.ts';
 import { fixtureScenarios } from './fixtures.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
 import { kernelLogs, kernelUnavailable, runKernel } from './kernel.ts';
 import type { Outcome as KernelOutcome, RecordedCase, Scenario, SentPacket } from './scenario.ts';
 import { shrink } from './shrink.ts';
-import { runSimulation } from './simulate.ts';
+import { runEvents, runSimulation } from './simulate.ts';
 
 const HELP = `Plays generated scenarios in the real kernel and in iptsim and compares all packets, counters, sets and conntrack entries.
 
-  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--jobs N] [--every N] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [FILE...]
+  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--jobs N] [--every N] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [--events] [FILE...]
 
 --jobs N plays so many at the same time; --every N tells how far it is after each N.
---fixtures plays the packets of the expectations under fixtures/. FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
+--fixtures plays the packets of the expectations under fixtures/. --events compares what conntrack -E and trace --events tell of connections instead.
+ FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
 `;
 
 const { values, positionals } = parseArgs({
@@ -32,6 +34,7 @@ const { values, positionals } = parseArgs({
     jobs: { type: 'string', default: '3' },
     every: { type: 'string' },
     fixtures: { type: 'boolean', default: false },
+    events: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -47,9 +50,13 @@ interface Played {
 }
 
 async function play(scenario: Scenario, place: number): Promise<Played> {
-  const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place });
+  const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place, events: values.events });
   const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-kernel-'));
   try {
+    if (values.events) {
+      const told = await runEvents(scenario, sent, folder, variant);
+      return { found: compareEvents(outcome.events ?? '', told), sent, outcome };
+    }
     const { outcome: simulated } = await runSimulation(scenario, sent, folder, variant);
     const found =
       scenario.profile === 'fixtures-by-chance'
@@ -66,7 +73,9 @@ async function differences(scenario: Scenario, place: number): Promise<Played & 
   const first = await play(scenario, place);
   if (first.found.length === 0) return { ...first, unsteady: false };
   const again = await play(scenario, place);
-  const itself = compare(first.sent, again.outcome, first.outcome);
+  const itself = values.events
+    ? compareEvents(first.outcome.events ?? '', again.outcome.events ?? '')
+    : compare(first.sent, again.outcome, first.outcome);
   return { ...again, unsteady: again.found.length === 0 || itself.length > 0 };
 }
 

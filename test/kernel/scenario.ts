@@ -69,6 +69,8 @@ export interface Outcome {
   conntrack: string;
   /** `conntrack -L expect`; absent in records that were made before it was compared, as the others below. */
   expectations?: string;
+  /** What `conntrack -E` printed, where it listened. */
+  events?: string;
   /** For each sent packet what NFLOG showed: group, number of the hook, mark, interfaces, bytes, prefix. */
   nflog?: string[][];
   /** For each sent packet the lines of the kernel log, each with its level; absent also where the kernel does not log for namespaces. */

@@ -189,6 +189,17 @@ async function stateAfter(scenario: Scenario, tool: ToolRunner): Promise<StateAf
   };
 }
 
+/** The same with `--events`: what was told of connections. */
+export async function runEvents(
+  scenario: Scenario,
+  sent: SentPacket[],
+  folder: string,
+  variant: 'legacy' | 'nft',
+): Promise<string> {
+  const args = writeInputs(scenario, sent, folder);
+  return toolRunner(path.join(folder, 'state'), variant)(['trace', ...args, '--events']);
+}
+
 /** The same with `--summary`: only the number of packets by verdict, and what is left. */
 export async function runSummary(
   scenario: Scenario,

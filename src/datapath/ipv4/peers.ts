@@ -20,13 +20,20 @@ interface Peer {
 }
 
 const UNREACHABLE = 3;
+/** ICMPv6. */
+const PACKET_TOO_BIG = 2;
 const FRAGMENTATION_NEEDED = 4;
 
 export type PeerMemory = [address: number, tokens: number, last: number, redirects: number];
 
-/** Limits what the machine answers to each IPv4 address (net/ipv4/inetpeer.c, icmp.c, route.c). */
+export type PeerMemory6 = [address: string, tokens: number, last: number];
+
+/** Limits what the machine answers to each address (net/ipv4/inetpeer.c, icmp.c, route.c; net/ipv6/icmp.c). */
 export class Peers {
   readonly #peers = new Map<number, Peer>();
+  /** By the words of the IPv6 address. */
+  readonly #peers6 = new Map<string, Peer>();
+  readonly #rateLimit6: number;
   readonly #errorBurst: number;
   readonly #errorCost: number;
   readonly #rateLimit: number;
@@ -36,6 +43,7 @@ export class Peers {
     this.#errorBurst = host.sysctl('net.ipv4.route.error_burst') * JIFFY || 5 * SECOND;
     this.#errorCost = host.sysctl('net.ipv4.route.error_cost') * JIFFY || SECOND;
     this.#rateLimit = host.sysctl('net.ipv4.icmp_ratelimit') * 1000;
+    this.#rateLimit6 = host.sysctl('net.ipv6.icmp.ratelimit') * 1000;
     this.#rateMask = host.sysctl('net.ipv4.icmp_ratemask');
   }
 
@@ -61,6 +69,18 @@ export class Peers {
     return spend(this.#peer(address, now), BURST * this.#rateLimit, this.#rateLimit, now);
   }
 
+  /**
+   * Whether an ICMPv6 error of that type may go to `address` (icmpv6_xrlim_allow); Linux 6.18 does not ask how long its route's prefix is.
+   * net.ipv6.icmp.ratemask is taken to be as it is from the start: all errors but those of path MTU discovery.
+   */
+  allowsIcmpv6(address: Uint32Array, type: number, now: number): boolean {
+    if (this.#rateLimit6 === 0 || type === PACKET_TOO_BIG || type > 127) return true;
+    const key = address.join();
+    const peer = this.#peers6.get(key) ?? { tokens: 0, last: now - UNHEARD, redirects: 0 };
+    this.#peers6.set(key, peer);
+    return spend(peer, BURST * this.#rateLimit6, this.#rateLimit6, now);
+  }
+
   /** Whether a redirect may go to `address` (ip_rt_send_redirect): with twice the pause each time, until it has ignored nine. */
   allowsRedirect(address: number, now: number): boolean {
     const peer = this.#peer(address, now);
@@ -82,7 +102,12 @@ export class Peers {
     return [...this.#peers].map(([address, { tokens, last, redirects }]) => [address, tokens, last, redirects]);
   }
 
-  load(peers: readonly PeerMemory[]): void {
+  save6(): PeerMemory6[] {
+    return [...this.#peers6].map(([address, { tokens, last }]) => [address, tokens, last]);
+  }
+
+  load(peers: readonly PeerMemory[], peers6: readonly PeerMemory6[]): void {
+    for (const [address, tokens, last] of peers6) this.#peers6.set(address, { tokens, last, redirects: 0 });
     for (const [address, tokens, last, redirects] of peers) this.#peers.set(address, { tokens, last, redirects });
   }
 }

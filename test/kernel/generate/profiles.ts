@@ -145,7 +145,7 @@ export const PROFILES: Record<string, Profile> = {
     families: [6],
     tables: ['filter', 'mangle', 'raw', 'nat'],
     matches: EVERY_MATCH,
-    targets: [...VERDICTS, 'REJECT', 'MARK', 'SNAT', 'DNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP', 'HL'],
+    targets: [...VERDICTS, 'REJECT', 'MARK', 'SNAT', 'DNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP', 'HL', 'SNPT', 'DNPT'],
     packets: [
       [0.15, odd],
       [0.15, headers],

@@ -83,6 +83,33 @@ function someProtocol(random: Random, family: Family, aim: View | null): string 
   ]);
 }
 
+/** What a rule's protocol must be for some matches and targets. */
+const REQUIRED: Readonly<Record<string, string>> = {
+  tcp: 'tcp',
+  tcpmss: 'tcp',
+  udp: 'udp',
+  icmp: 'icmp',
+  icmp6: 'ipv6-icmp',
+  esp: 'esp',
+  ipcomp: 'ipcomp',
+  sctp: 'sctp',
+  dccp: 'dccp',
+  mh: 'mobility-header',
+  ECN: 'tcp',
+  TCPMSS: 'tcp',
+  TCPOPTSTRIP: 'tcp',
+  SYNPROXY: 'tcp',
+  TPROXY: 'tcp',
+};
+
+/** The protocol that what is to be used needs, where one of it does. */
+function requiredProtocol(random: Random, names: readonly string[]): string | null {
+  const needed = names.flatMap((name) => REQUIRED[name] ?? []);
+  if (needed.length === 0 || random.chance(0.15)) return null;
+  const protocol = random.pick(needed);
+  return protocol === 'tcp' && names.includes('TPROXY') && random.chance(0.4) ? 'udp' : protocol;
+}
+
 class RuleMaker {
   readonly #random: Random;
   readonly #plan: RulePlan;
@@ -101,8 +128,13 @@ class RuleMaker {
     const random = this.#random;
     const { bridged, matches, targets, counting } = this.#plan;
     const family = this.#family;
-    const aim = this.#views.length > 0 && random.chance(0.8) ? random.pick(this.#views) : null;
-    const protocol = someProtocol(random, family, aim);
+    const wanted = random.pick([0, 1, 1, 1, 1, 2]);
+    const names = [...new Set(Array.from({ length: wanted }, () => random.pick(matches)))];
+    const target = random.chance(counting) ? null : random.pick(targets);
+    const needed = requiredProtocol(random, target === null ? names : [...names, target]);
+    const fitting = this.#views.filter(({ protocol: seen }) => needed === null || PROTOCOLS[seen] === needed);
+    const aim = fitting.length > 0 && random.chance(0.8) ? random.pick(fitting) : null;
+    const protocol = needed ?? someProtocol(random, family, aim);
     const site: Site = { family, table, hook, bridged, protocol, aim };
     const parts = [`-A ${chain}`];
     const negation = (): string => (random.chance(0.25) ? '! ' : '');
@@ -115,24 +147,21 @@ class RuleMaker {
       parts.push(`${negation()}-o ${random.pick(devices)}`);
     if (protocol !== '') parts.push(`-p ${protocol}`);
     if (family === 4 && random.chance(0.03)) parts.push(random.pick(['-f', '! -f']));
-    const wanted = random.pick([0, 1, 1, 1, 1, 2]);
-    const used = new Set<string>();
-    for (let i = 0; i < wanted; i++) {
-      const name = random.pick(matches);
-      if (used.has(name)) continue;
-      used.add(name);
+    for (const name of names) {
       const text = MATCH_MAKERS[name as keyof typeof MATCH_MAKERS](random, site);
       if (text !== null) parts.push(text);
     }
     const words = parts.join(' ');
-    if (random.chance(counting)) return words;
+    if (target === null) return words;
     if (chains.length > 0 && random.chance(0.15))
       return `${words} ${random.pick(['-j', '-j', '-g'])} ${random.pick(chains)}`;
     for (let tries = 0; tries < 10; tries++) {
-      const text = TARGET_MAKERS[random.pick(targets) as keyof typeof TARGET_MAKERS](random, site);
+      const name = tries === 0 ? target : random.pick(targets);
+      const text = TARGET_MAKERS[name as keyof typeof TARGET_MAKERS](random, site);
       if (text === null) continue;
-      // Legacy takes TCPMSS only where SYNs are asked for.
+      // Legacy takes TCPMSS only where SYNs are asked for; nft's text keeps only one such option.
       const opening = text.startsWith('TCPMSS') ? ' -m tcp --tcp-flags SYN,RST SYN' : '';
+      if (opening !== '' && words.includes('-m tcp ')) continue;
       return `${words}${opening} -j ${text}`;
     }
     return words;
