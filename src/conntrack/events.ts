@@ -13,6 +13,8 @@ export interface EntryEvent {
   state: boolean;
   /** Labels are told: they changed. */
   labels: boolean;
+  /** The mark changed: it is told even if it is 0 now. */
+  mark: boolean;
 }
 
 /** Who hears of changes in the tables, as a listener on ctnetlink's groups does. What is passed holds during the call only. */
@@ -70,31 +72,36 @@ export class EventTeller {
     const before = this.told.get(entry.slot);
     if (before === undefined) {
       this.know(entry);
-      this.listener.entry({ kind: 'new', state: true, labels: entry.has(Extra.labels) }, entry, this.entries);
+      this.listener.entry(
+        { kind: 'new', state: true, labels: entry.has(Extra.labels), mark: false },
+        entry,
+        this.entries,
+      );
       return;
     }
     const now = picture(entry);
     const state = now.state !== before.state;
     const labels = now.labels !== before.labels;
+    const mark = now.mark !== before.mark;
     if (
       !state &&
       !labels &&
       now.status === before.status &&
-      now.mark === before.mark &&
+      !mark &&
       now.secmark === before.secmark &&
       now.shifted === before.shifted
     ) {
       return;
     }
     this.told.set(entry.slot, now);
-    this.listener.entry({ kind: 'update', state, labels }, entry, this.entries);
+    this.listener.entry({ kind: 'update', state, labels, mark }, entry, this.entries);
   }
 
   /** The entry is about to leave the table. */
   ended(entry: Entry): void {
     // Nobody was told of it: it never was confirmed.
     if (!this.told.delete(entry.slot)) return;
-    this.listener.entry({ kind: 'destroy', state: true, labels: false }, entry, this.entries);
+    this.listener.entry({ kind: 'destroy', state: true, labels: false, mark: false }, entry, this.entries);
   }
 
   expectation(kind: 'new' | 'destroy', expectation: Expectation): void {

@@ -70,7 +70,7 @@ export function formatEntry(entry: Entry, now: number, format: EntryFormat = {})
   if ((status & Status.seenReply) === 0) text += ' [UNREPLIED]';
   text += formatDirection(entry, Direction.reply, directions === 2 ? zones[1]! : 0, 'zone-reply', counted);
   if ((status & Status.assured) !== 0) text += ' [ASSURED]';
-  if (event === undefined || entry.mark !== 0) text += ` mark=${entry.mark}`;
+  if (event === undefined || event.mark || entry.mark !== 0) text += ` mark=${entry.mark}`;
   if (directions === 3 && zones[0] !== 0) text += ` zone=${zones[0]}`;
   if (counted) text += format.times ?? '';
   if (entry.helper !== null && event?.kind !== 'destroy') text += ` helper=${entry.helper}`;

@@ -123,7 +123,7 @@ export function showEvents(
     if (!asked(record.event.kind)) continue;
     const entry = loadEntry(scratch, record.entry, 0);
     // A mark of 0 is not told, so that `-m` finds nothing to compare with.
-    if (selects(request, entry) && !(request.options.has('m') && entry.mark === 0)) {
+    if (selects(request, entry) && !(request.options.has('m') && entry.mark === 0 && !record.event.mark)) {
       const timestamp =
         record.entry.started === undefined ? undefined : { start: record.entry.started, stop: record.stopped ?? 0 };
       show(entryLine(entry, 0, style, lifeOf(timestamp, record.event), record.event));

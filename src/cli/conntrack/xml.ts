@@ -34,7 +34,7 @@ export function entryXml(entry: Entry, now: number, style: Style, life: Life | n
   // States of SCTP too are printed by the names of TCP's.
   if (entry.stateName !== null && event?.state !== false) text += `<state>${TCP_STATE_NAMES[state]}</state>`;
   text += `<timeout>${Math.floor(entry.remaining(now) / 1e6)}</timeout>`;
-  if (event === undefined || entry.mark !== 0) text += `<mark>${entry.mark}</mark>`;
+  if (event === undefined || event.mark || entry.mark !== 0) text += `<mark>${entry.mark}</mark>`;
   if (directions === 3 && entry.zone(Direction.original) !== 0)
     text += `<zone>${entry.zone(Direction.original)}</zone>`;
   if (event === undefined) text += `<use>${style.use + entry.children}</use>`;
