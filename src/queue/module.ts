@@ -7,6 +7,9 @@ import type { Handler } from './listener.ts';
 import { packageFile } from './package-file.ts';
 import { type Patience, tooLate } from './patience.ts';
 
+/** Milliseconds that loading may take, however short the limit for answers is. */
+const LOADING = 3000;
+
 /** What the thread says (`adapters/module/worker.mjs`). */
 interface Message {
   ready?: true;
@@ -24,7 +27,7 @@ interface Message {
 export async function moduleHandler(name: string, file: string, patience: Patience): Promise<Handler> {
   const thread = new ModuleThread(file);
   try {
-    await thread.load(patience);
+    await thread.load({ ...patience, milliseconds: Math.max(patience.milliseconds, LOADING) });
   } catch (error) {
     await thread.close();
     throw new QueueError(`${name}: ${file} cannot be loaded: ${(error as Error).message}`);

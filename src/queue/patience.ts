@@ -1,6 +1,6 @@
 import { QueueError } from './handler.ts';
 
-/** How long a handler may take: to be loaded, and for each packet. */
+/** How long a handler may take. */
 export interface Patience {
   milliseconds: number;
   /** The option that says so, for messages. */
