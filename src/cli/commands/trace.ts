@@ -25,7 +25,7 @@ Examples:
     iptsim trace --pcap eth0=in.pcap --summary
 
 Exit status: 0 all packets processed, whatever became of them; 1 an input could
-not be read; 2 wrong usage.
+not be read, or a handler of a queue failed; 2 wrong usage.
 `;
 
 function collect(value: string, previous: string[] | undefined): string[] {
