@@ -94,8 +94,8 @@ class Run {
       result = await differences(scenario, place);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      if (/tables-\S*restore/.test(text) && !text.startsWith('iptsim')) {
-        // The generator drew a rule that the kernel does not take: no comparison, but counted, so that it stays rare.
+      if (/(tables-\S*|ipset )restore/.test(text) && !text.startsWith('iptsim')) {
+        // The generator drew a rule or a set that the kernel does not take: no comparison, but counted, so that it stays rare.
         this.refused++;
         if (values.keep) process.stdout.write(`refused ${scenario.name}: ${refusedRule(text, scenario)}\n`);
         return;
@@ -170,7 +170,8 @@ async function main(): Promise<number> {
   process.stdout.write(figuresText(played.profiles, played.figures));
   if (!kernelLogs())
     process.stdout.write('lines of LOG were not compared: net.netfilter.nf_log_all_netns is 0 on this machine\n');
-  if (played.refused > 0) process.stdout.write(`${played.refused} scenarios not played: the kernel refused a rule\n`);
+  if (played.refused > 0)
+    process.stdout.write(`${played.refused} scenarios not played: the kernel refused a rule or a set\n`);
   const { equal, different } = sums(played);
   process.stdout.write(`${equal} passed, ${different} failed\n`);
   return different === 0 ? 0 : 1;

@@ -33,6 +33,8 @@ export function replacePayload(
 ): boolean {
   const { packet, entry, direction, conntrack } = sighting;
   const { transport } = packet;
+  // By the connection's protocol: a helper gets to see ICMP errors about its connection too, and takes them for its own.
+  const { protocol } = entry;
   const grown = text.length - length;
   if (packet.bytes.length + grown > 0xffff) return false;
   const tail = packet.bytes.slice(start + length);
@@ -40,17 +42,17 @@ export function replacePayload(
   const { bytes } = packet;
   for (let i = 0; i < text.length; i++) bytes[start + i] = text.charCodeAt(i);
   bytes.set(tail, start + text.length);
-  if (packet.protocol === Protocol.udp) {
+  if (protocol === Protocol.udp) {
     writeUint16(bytes, transport + 4, bytes.length - transport);
     if (bytes[transport + 6] === 0 && bytes[transport + 7] === 0) return true;
   }
-  const field = transport + (packet.protocol === Protocol.udp ? 6 : 16);
+  const field = transport + (protocol === Protocol.udp ? 6 : 16);
   writeUint16(bytes, field, 0);
-  const sum = transportChecksum(bytes, transport, bytes.length, packet.src, packet.dst, packet.protocol);
-  writeUint16(bytes, field, sum === 0 && packet.protocol === Protocol.udp ? 0xffff : sum);
+  const sum = transportChecksum(bytes, transport, bytes.length, packet.src, packet.dst, protocol);
+  writeUint16(bytes, field, sum === 0 && protocol === Protocol.udp ? 0xffff : sum);
   // From now on the sum is the device's business (nf_nat_csum_recalc).
   packet.checksumPending = true;
-  if (packet.protocol === Protocol.tcp && noteShift) {
+  if (protocol === Protocol.tcp && noteShift) {
     addShift(entry, conntrack.sidelines, direction, readUint32(bytes, transport + 4), grown);
   }
   return true;

@@ -1,6 +1,5 @@
 import { formatAddress } from '../../packet/address-text.ts';
 import type { Family } from '../../packet/family.ts';
-import { Protocol } from '../../packet/protocol.ts';
 import { Direction } from '../connection.ts';
 import type { Sighting } from './application.ts';
 import { isTranslated } from './expecting.ts';
@@ -44,7 +43,7 @@ export class SipMessage {
   }
 
   get protocol(): number {
-    return this.sighting.packet.protocol === Protocol.tcp ? Protocol.tcp : Protocol.udp;
+    return this.sighting.entry.protocol;
   }
 
   #tuple(opposite: boolean): number {

@@ -366,5 +366,5 @@ export const sip: Application = {
     { name: 'video', max: 4, timeout: 180 },
     { name: 'image', max: 2, timeout: 180 },
   ],
-  help: (sighting) => (sighting.packet.protocol === Protocol.tcp ? helpTcp(sighting) : helpUdp(sighting)),
+  help: (sighting) => (sighting.entry.protocol === Protocol.tcp ? helpTcp(sighting) : helpUdp(sighting)),
 };
