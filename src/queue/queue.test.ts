@@ -229,3 +229,38 @@ COMMIT
     );
   });
 });
+
+describe('the connection of a packet', () => {
+  it('keeps mark and labels that a verdict gives it, as masks have it', async () => {
+    const seen: unknown[] = [];
+    const changes = [
+      { mark: 0x70, labels: `05${'00'.repeat(15)}` },
+      { mark: 0x0f, markMask: 0x0f, labels: `02${'00'.repeat(15)}`, labelsMask: `04${'00'.repeat(15)}` },
+      {},
+    ];
+    const handler: QueueHandler = ({ id, conntrack }) => {
+      seen.push([conntrack?.mark, conntrack?.labels]);
+      return { verdict: 'accept', conntrack: changes[id - 1]! };
+    };
+    const queues = queueListener({
+      ranges: [{ first: 5, last: 5, handler: functionHandler('h', handler) }],
+      patience: PATIENCE,
+      timer: () => () => undefined,
+      packetNumber: () => 0,
+    });
+    const rules = `*mangle
+:PREROUTING ACCEPT
+-A PREROUTING -m connlabel --label 0
+-A PREROUTING -p udp -j NFQUEUE --queue-num 5
+COMMIT
+`;
+    const packet = 'in=eth0 out=eth1 udp 10.0.0.1:1 > 10.0.1.1:53';
+    await simulate({ rules, interfaces: ['eth0', 'eth1'], queues }).trace(packet, packet, packet);
+    // Bits of the mask are cleared, those of the value turned over (ctnetlink_change_mark, nf_connlabels_replace).
+    expect(seen).toEqual([
+      [0, null],
+      [0x70, `05${'00'.repeat(15)}`],
+      [0x7f, `03${'00'.repeat(15)}`],
+    ]);
+  });
+});
