@@ -305,6 +305,15 @@ describe('sysctls', () => {
     expect(description.sysctl).toMatchObject({ 'net.bridge.bridge-nf-call-iptables': 0, 'net.ipv4.ip_forward': 1 });
   });
 
+  it('what a simulation does not look at, where it would matter', () => {
+    const { lines } = machine(
+      [],
+      {},
+      { sysctl: 'net.bridge.x = 1\nnet.ipv4.ip_default_ttl = 128\nnet.ipv4.tcp_ecn = 2\n' },
+    );
+    expect(lines).toEqual(['sysctl, net.ipv4.ip_default_ttl = 128: is not simulated: packets fare as with 64']);
+  });
+
   it('IPv6 switched off', () => {
     const { lines } = machine([link('eth0')], {}, { sysctl: 'net.ipv6.conf.eth0.disable_ipv6 = 1\n' });
     expect(lines).toEqual([

@@ -46,8 +46,33 @@ export function readSysctls(collection: Collection, devices: readonly string[]):
   // What was written to `all` or `default` later does not show at an interface: each tells its own.
   take(devices.flatMap((device) => interfaceNames(device.replaceAll('.', '/'))));
   tellDisabled6(collection, values, devices);
+  for (const [name, usual] of Object.entries(NOT_SIMULATED)) {
+    const value = values.get(name);
+    if (value !== undefined && value !== usual) {
+      collection.noteFile('sysctl', `is not simulated: packets fare as with ${usual}`, `${name} = ${value}`);
+    }
+  }
   return settings;
 }
+
+/** Settings that could change what becomes of a packet, with the values of Linux that a simulation keeps to. */
+const NOT_SIMULATED: Readonly<Record<string, string>> = {
+  'net.bridge.bridge-nf-filter-pppoe-tagged': '0',
+  'net.bridge.bridge-nf-filter-vlan-tagged': '0',
+  'net.bridge.bridge-nf-pass-vlan-input-dev': '0',
+  'net.ipv4.icmp_echo_enable_probe': '0',
+  'net.ipv4.icmp_errors_use_inbound_ifaddr': '0',
+  'net.ipv4.ip_default_ttl': '64',
+  'net.ipv4.ip_forward_update_priority': '1',
+  'net.ipv4.ip_forward_use_pmtu': '0',
+  'net.ipv4.ip_nonlocal_bind': '0',
+  'net.ipv6.conf.all.hop_limit': '64',
+  'net.ipv6.conf.default.hop_limit': '64',
+  'net.ipv6.icmp.echo_ignore_anycast': '0',
+  'net.ipv6.icmp.error_anycast_as_unicast': '0',
+  'net.ipv6.max_dst_opts_length': '2147483647',
+  'net.ipv6.max_hbh_length': '2147483647',
+};
 
 function interfaceNames(device: string): string[] {
   return ([4, 6] as const).flatMap((family) =>
