@@ -56,9 +56,9 @@ export type {
   ModulePacket,
   QueueHandler,
 } from './queue/handler.ts';
-export type { RuleSpec } from './ruleset/rule.ts';
+export type { AddressMatch, InterfaceMatch, MatchUse, RuleSpec, TargetUse } from './ruleset/rule.ts';
 export type { Chain, Ruleset, StoredRule, Table } from './ruleset/ruleset.ts';
-export { parseRuleset, type RulesetOptions } from './simulation/ruleset.ts';
+export { makeRule, parseRuleset, type RulesetOptions, ruleData } from './simulation/ruleset.ts';
 export { type Simulation, type SimulationOptions, simulate, type Traced } from './simulation/simulate.ts';
 export { formatRuleset, RulesError } from './syntax/save-format.ts';
 export { packetText } from './trace/packet-text.ts';

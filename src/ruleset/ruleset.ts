@@ -13,6 +13,8 @@ export interface StoredRule {
   text: string;
   packets: bigint;
   bytes: bigint;
+  /** Line of the text that it was read from, from 1, where its reader was asked to note that. */
+  line?: number;
   /** The data of `text`, where its reader needed that. */
   spec?: RuleSpec;
 }

@@ -81,7 +81,7 @@ export function storeRuleSpec(rule: RuleSpec, settings: RuleTextSettings): strin
 }
 
 const ONLY_STORED =
-  / --icmp-type 255\/| --seconds \d{10}| -[io] ["+]|port 0:65535|0:4294967295|-type \d+\/\d+:| --(?:monthdays (?:0|"")|weekdays 8|datestop 1970-01-01T00:00:00)|--(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types|label|rateest-name) "|-pfx ::\/0|nodemask =|ewmalog =|--to-source \S+\/1/;
+  / --icmp-type 255\/| --hashlimit-rate-interval | --seconds \d{10}| -[io] ["+]|port 0:65535|0:4294967295|-type \d+\/\d+:| --(?:monthdays (?:0|"")|weekdays 8|datestop 1970-01-01T00:00:00)|--(?:physdev-in|physdev-out|genre|hashlimit-name|name|rateest[12]?|dccp-types|label|rateest-name) "|-pfx ::\/0|nodemask =|ewmalog =|--to-source \S+\/1/;
 
 /** The save text of a rule that is kept as `text`. */
 export function printedText(text: string, variant: Variant): string {
@@ -90,6 +90,7 @@ export function printedText(text: string, variant: Variant): string {
     .replace(/( --to-source \S+\/)1(?= |$)/, (_, head) => `${head}0`)
     .replace(/ -m (?:tcp|udp)(?= )(?:(?! -[mj] ).)*/g, (part) => part.replace(/ ! --[sd]port 0:65535/g, ''))
     .replace(/(?: !)? --(?:espspi|ahspi|ipcompspi|fragid|rt-segsleft) 0:4294967295/g, '')
+    .replace(/(?<! --hashlimit-rate-match) --hashlimit-rate-interval \d+/g, '')
     .replace(/( --icmp-type )255\/\d+(?::\d+)?/g, '$1any')
     .replace(/( --icmp(?:v6)?-type \d+\/\d+):\d+/g, '$1')
     .replace(/( --seconds )(\d{10})/g, (_, option, seconds) => option + (Number(seconds) | 0))

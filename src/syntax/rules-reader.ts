@@ -1,6 +1,6 @@
 import { UsageError } from '../extensions/contract.ts';
 import { TableDraft } from '../ruleset/draft.ts';
-import { emptyRuleset, isTableName, newTable, type Policy, type Ruleset } from '../ruleset/ruleset.ts';
+import { emptyRuleset, isTableName, newTable, type Policy, type Ruleset, type StoredRule } from '../ruleset/ruleset.ts';
 import { SpecPool } from '../ruleset/spec-pool.ts';
 import { addedRule } from './added-rule.ts';
 import { type CommandLineSettings, parseCommandLine } from './command-line.ts';
@@ -21,7 +21,12 @@ import { ReadRule, type Session } from './session.ts';
  * @param keepsSpecs whether the rules keep their data, for who needs all of it at once
  */
 export function readRules(text: string, settings: RuleTextSettings, keepsSpecs = false): Ruleset {
-  return new RulesReader(text, settings, keepsSpecs).read();
+  return new RulesReader(text, settings, keepsSpecs, false).read();
+}
+
+/** As readRules; each rule notes the line that it comes from. */
+export function readRulesWithLines(text: string, settings: RuleTextSettings): Ruleset {
+  return new RulesReader(text, settings, false, true).read();
 }
 
 class RulesReader {
@@ -32,9 +37,11 @@ class RulesReader {
   private readonly announced = new Set<string>();
   private draft: TableDraft | null = null;
   private number = 0;
+  private readonly notesLines: boolean;
 
-  constructor(text: string, settings: RuleTextSettings, keepsSpecs: boolean) {
+  constructor(text: string, settings: RuleTextSettings, keepsSpecs: boolean, notesLines: boolean) {
     this.text = text;
+    this.notesLines = notesLines;
     this.ruleset = emptyRuleset(settings.family);
     const { kernel: _kernel, ...rest } = settings;
     this.session = {
@@ -66,7 +73,8 @@ class RulesReader {
       try {
         this.line(line);
       } catch (error) {
-        throw new RulesError(reasonOf(error), this.number);
+        const reason = reasonOf(error);
+        throw new RulesError(reason, this.number, columnOf(reason, line));
       }
     }
     if (this.draft !== null) throw new RulesError(`COMMIT expected at line ${this.number + 1}`, this.number);
@@ -118,6 +126,7 @@ class RulesReader {
     const command = parseCommandLine([...argv, ...words], draft.table.name, this.settings);
     if (session.variant === 'nft') assertNative(command.rule);
     applyLegacy(command, draft, session);
+    if (this.notesLines) noteLine(draft.chain(command.chain ?? '')?.rules ?? [], this.number);
   }
 
   /** The rules as iptables-nft would read them back. */
@@ -137,6 +146,21 @@ class RulesReader {
     }
     return table;
   }
+}
+
+/** Notes the line at the rules that have come, which are usually the last ones. */
+function noteLine(rules: readonly StoredRule[], line: number): void {
+  for (let i = rules.length - 1; i >= 0 && rules[i]!.line === undefined; i--) rules[i]!.line = line;
+  for (let i = 0; i < rules.length && rules[i]!.line === undefined; i++) rules[i]!.line = line;
+}
+
+/** Where in a line stands what a message quotes; otherwise where the line's text begins. */
+function columnOf(message: string, line: string): number {
+  for (const [, word] of message.matchAll(/[`'"]([^`'"]+)['"]/g)) {
+    const index = line.indexOf(word!);
+    if (index >= 0) return index + 1;
+  }
+  return Math.max(line.search(/\S/), 0) + 1;
 }
 
 function reasonOf(error: unknown): string {

@@ -11,12 +11,14 @@ import {
 } from '../ruleset/ruleset.ts';
 import { parseRuleSpec, type RuleTextSettings } from './rule-text.ts';
 
-/** A rules file that cannot be read. `line` counts from 1. */
+/** A rules file that cannot be read. `line` and `column` count from 1; the column is that of what the message speaks of. */
 export class RulesError extends Error {
   readonly line: number;
-  constructor(message: string, line: number) {
+  readonly column: number;
+  constructor(message: string, line: number, column = 1) {
     super(message);
     this.line = line;
+    this.column = column;
   }
 }
 

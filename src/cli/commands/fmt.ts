@@ -62,7 +62,7 @@ export const fmt: CliCommand = (_name, args, io) => {
     return 0;
   } catch (error) {
     if (!(error instanceof RulesError)) throw error;
-    io.err(`iptsim fmt: ${file}:${error.line}: ${error.message}\n`);
+    io.err(`iptsim fmt: ${file}:${error.line}:${error.column}: ${error.message}\n`);
     return 2;
   }
 };

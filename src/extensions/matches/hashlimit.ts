@@ -291,7 +291,11 @@ export const hashlimit = defineMatch<HashlimitMatch>({
     }
   },
   save: (data) => save(data),
-  store: (data) => save(data, storedName(data.name)),
+  // The interval of a match that limits shows in listings only.
+  store(data) {
+    const hidden = (data.mode & Mode.rateMatch) === 0 && data.interval !== 0;
+    return `${save(data, storedName(data.name))}${hidden ? ` --hashlimit-rate-interval ${data.interval}` : ''}`;
+  },
   print(data) {
     const period = data.interval === 0 ? data.average : data.average * data.interval;
     const rate = data.mode & Mode.bytes ? byteRate(data, '') : packetRate(data, period, '');
@@ -319,7 +323,7 @@ export const hashlimit = defineMatch<HashlimitMatch>({
     data.size <= MAX_SIZE && data.max <= MAX_SIZE
       ? data
       : { ...data, size: Math.min(data.size, MAX_SIZE), max: Math.min(data.max, MAX_SIZE) },
-  same: (a, b) => save(a) === save(b),
+  same: (a, b) => save(a) === save(b) && a.interval === b.interval,
   explain(data) {
     const rate = data.mode & Mode.bytes ? byteRate(data, '') : packetRate(data, data.average, '');
     const groups =
