@@ -95,9 +95,9 @@ function report(watch: Watch, { json }: ApplyFlags, io: Io): number {
     for (const { step, what, flow } of violations) io.out(`after ${step}: ${what}: ${flow}\n`);
     const result =
       violations.length === 0 ? 'none broken, nothing forbidden passed' : `${violations.length} violations`;
-    io.out(
-      `${counts.flows} flows traced after every step (${counts.before} allowed before, ${counts.after} now): ${result}\n`,
-    );
+    const { flows, before, after, delayed } = counts;
+    const late = delayed === 0 ? '' : `; ${delayed} allowed both times could not begin for a moment`;
+    io.out(`${flows} flows traced after every step (${before} allowed before, ${after} now${late}): ${result}\n`);
   }
   return violations.length === 0 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 import { isOwnSet, isTrackingSet, spareSet } from './own.ts';
 import { covers, forMember, type Permit } from './permits.ts';
 import { type Element, holds, placeKey, readSets, type SetState } from './set-text.ts';
-import type { Stage } from './stages.ts';
+import { STAGES, type Stage } from './stages.ts';
 
 /** A set of the host that stands where one of the agent's has to be; `message` names it. */
 export class ForeignSetError extends Error {}
@@ -38,11 +38,17 @@ export function planSets(goal: SetGoal): SetStages {
     if (present.delete(spareSet(family))) stages.close.push(`destroy ${spareSet(family)}`);
   }
   const moves = new Moves(goal, present, wanted);
+  const usedLines = (): UsedLines => ({ first: [], comes: [], goes: [], last: [] });
+  const lines = { close: usedLines(), open: usedLines(), clean: usedLines() };
   for (const set of wanted.values()) {
     const old = present.get(set.name);
     if (old === undefined) stages.close.push(...creation(set));
     else if (!goal.used.has(set.name)) stages.close.push(...unseen(old, set));
-    else changeUsed(old, set, moves, stages);
+    else changeUsed(old, set, moves, lines);
+  }
+  for (const stage of STAGES) {
+    const { first, comes, goes, last } = lines[stage];
+    stages[stage].push(...first, ...comes, ...goes, ...last);
   }
   for (const name of present.keys()) {
     if (!isOwnSet(name) || lasting.has(name)) continue;
@@ -84,32 +90,36 @@ function removal(name: string, { text }: Element): string {
   return `del ${name} ${text.replace(/ nomatch$/, '')}`;
 }
 
+/** Changes of sets that rules name now, for one stage: what must go first, then what comes, then what goes, in all sets. */
+interface UsedLines {
+  first: string[];
+  comes: string[];
+  goes: string[];
+  last: string[];
+}
+
 /** A set that rules name now. */
-function changeUsed(old: SetState, set: SetState, moves: Moves, stages: SetStages): void {
+function changeUsed(old: SetState, set: SetState, moves: Moves, lines: Record<Stage, UsedLines>): void {
   const { name } = set;
   if (old.typeName !== set.typeName || old.family !== set.family) {
     throw new ForeignSetError(`set ${name} is a ${old.header}, and in use: it is none of the agent's`);
   }
   const { removed, added } = difference(old, set);
+  // An element that only becomes an exception, or is one no longer, has to go before it comes.
+  const places = [removed, added].map((elements) => new Set(elements.map(placeKey)));
+  const isReplaced = (element: Element): boolean => places.every((keys) => keys.has(placeKey(element)));
   const tracking = isTrackingSet(name);
-  const comes = (element: Element): Stage =>
-    element.nomatch || tracking || moves.mayComeEarly(name, element) ? 'close' : 'open';
-  const goes = (element: Element): Stage =>
-    tracking ? 'clean' : element.nomatch || moves.mayGoLate(name, element) ? 'open' : 'close';
-  const replaced = new Set(added.map(placeKey));
-  for (const stage of ['close', 'open', 'clean'] as const) {
-    const going = removed.filter((element) => goes(element) === stage);
-    const coming = added.filter((element) => comes(element) === stage);
-    // An element that only becomes an exception, or is one no longer, has to go first.
-    const first = going.filter((element) => replaced.has(placeKey(element)));
-    const last = going.filter((element) => !replaced.has(placeKey(element)));
-    stages[stage].push(
-      ...first.map((element) => removal(name, element)),
-      ...coming.map(({ text }) => `add ${name} ${text}`),
-      ...last.map((element) => removal(name, element)),
-    );
+  const grows = old.maximum < set.maximum;
+  for (const element of removed) {
+    const late = element.nomatch || (!isReplaced(element) && moves.mayGoLate(name, element));
+    const stage = tracking ? 'clean' : late ? 'open' : 'close';
+    lines[stage][isReplaced(element) ? 'first' : 'goes'].push(removal(name, element));
   }
-  if (old.maximum < set.maximum) stages.close.push(...enlarged(old, set, stages.close));
+  for (const element of added) {
+    const early = element.nomatch || tracking || (!isReplaced(element) && !grows && moves.mayComeEarly(name, element));
+    lines[early ? 'close' : 'open'].comes.push(`add ${name} ${element.text}`);
+  }
+  if (grows) lines.close.last.push(...enlarged(old, set, Object.values(lines.close).flat()));
 }
 
 /** A larger set takes the place of the present one at once, with what that holds when this stage ends. */

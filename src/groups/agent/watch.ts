@@ -147,14 +147,25 @@ export class Watch {
     return found;
   }
 
-  /** Flows watched; how many are allowed before, and in the end. */
-  counts(): { flows: number; before: number; after: number } {
-    const passing = (record: (typeof this.records)[number], way: 0 | 1): number =>
-      record.seen.filter((ways) => ways[way]?.fresh === true).length;
+  /**
+   * Flows watched; how many are allowed before, and in the end; how many of those that are allowed both before and in the end would not have
+   * begun after some step (`delayed`: what asks again gets through a moment later).
+   */
+  counts(): { flows: number; before: number; after: number; delayed: number } {
+    const passes = (seen: Seen | null | undefined): boolean => seen?.fresh === true;
+    const [first, last] = [this.records[0]!, this.records.at(-1)!];
+    const delayed = this.flows.filter(
+      ({ before, after }, index) =>
+        before === after &&
+        passes(first.seen[index]![0]) &&
+        passes(last.seen[index]![1]) &&
+        this.records.some(({ seen }) => !passes(seen[index]![0])),
+    );
     return {
       flows: this.flows.length,
-      before: passing(this.records[0]!, 0),
-      after: passing(this.records.at(-1)!, 1),
+      before: first.seen.filter(([way]) => passes(way)).length,
+      after: last.seen.filter(([, way]) => passes(way)).length,
+      delayed: delayed.length,
     };
   }
 
