@@ -101,7 +101,7 @@ export interface NetworkDescription {
   /** Names of addresses, as DNS would have them. */
   names?: Readonly<Record<string, string>> | null;
   conversations?: readonly ExpectedConversation[] | null;
-  /** Security groups; src/groups reads them. */
+  /** Security groups, or the name of the file that has them with their prefix lists; src/groups reads them. */
   groups?: unknown;
   prefix_lists?: unknown;
 }

@@ -12,7 +12,7 @@ export interface NetworkFile {
   located(error: NetworkError): NetworkFileError;
 }
 
-type Shape = 'mapping' | 'list' | 'text' | 'text or list' | 'yes or no' | 'number';
+type Shape = 'mapping' | 'mapping or file name' | 'list' | 'text' | 'text or list' | 'yes or no' | 'number';
 
 const TOP: Readonly<Record<string, Shape>> = {
   hosts: 'mapping',
@@ -21,7 +21,7 @@ const TOP: Readonly<Record<string, Shape>> = {
   internet: 'mapping',
   names: 'mapping',
   conversations: 'list',
-  groups: 'mapping',
+  groups: 'mapping or file name',
   prefix_lists: 'mapping',
 };
 const HOST: Readonly<Record<string, Shape>> = {
@@ -153,6 +153,8 @@ function hasShape(value: unknown, shape: Shape): boolean {
   switch (shape) {
     case 'mapping':
       return typeof value === 'object' && !Array.isArray(value);
+    case 'mapping or file name':
+      return typeof value === 'string' || hasShape(value, 'mapping');
     case 'list':
       return Array.isArray(value);
     case 'text':

@@ -20,6 +20,15 @@ describe('group import', () => {
     );
     expect(iptsim(['group', 'explain', '203.0.114.1', 'web-1', 'tcp/22', '-f', file]).status).toBe(1);
     expect(iptsim(['group', 'import', ...files, '--strict']).status).toBe(1);
+    // A network of one's own with these groups.
+    const own = path.join(folder, 'own.yaml');
+    const vm = 'v: { on: h, bridge: br, addresses: [10.0.0.1/24], groups: [web] }';
+    writeFileSync(own, `hosts: { h: {} }\nvms: { ${vm} }\ngroups: aws.yaml\n`);
+    expect(iptsim(['group', 'explain', '203.0.114.200', 'v', 'tcp/22', '-f', own]).status).toBe(0);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('ports: 443', 'ports: 44x'));
+    expect(iptsim(['group', 'explain', '203.0.114.200', 'v', 'tcp/22', '-f', own]).stderr).toMatch(
+      /^iptsim group: .*aws\.yaml:\d+: groups\.web\.rules\[0\]\.ports: a port or a range/,
+    );
   });
 
   test('OpenStack: groups, rules, addresses, ports from files of their own', () => {

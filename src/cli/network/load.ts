@@ -8,11 +8,32 @@ import { type NetworkFile, NetworkFileError, readNetworkYaml } from '../../netwo
 import { wellKnownNames } from '../../simulation/names.ts';
 import type { Io } from '../io.ts';
 
-/** Reads a network.yaml. Throws NetworkFileError. */
+/** Reads a network.yaml, and the file of its groups if it names one. Throws NetworkFileError. */
 export function readNetworkFile(file: string): NetworkFile {
   const text = readText(file);
   if (text === null) throw new NetworkFileError(`${file}: no such file`);
-  return readNetworkYaml(text, file);
+  const network = readNetworkYaml(text, file);
+  const { groups, prefix_lists } = network.description;
+  return typeof groups === 'string' ? withGroupsOf(network, groups, prefix_lists, file) : network;
+}
+
+/** The network with the groups and prefix lists of another file, as `group import` writes it. */
+function withGroupsOf(network: NetworkFile, name: string, ownLists: unknown, file: string): NetworkFile {
+  const text = readBeside(file)(name);
+  if (text === null) throw network.located(new NetworkError(['groups'], `no such file: ${name}`));
+  if (ownLists != null) {
+    throw network.located(new NetworkError(['prefix_lists'], `prefix lists stand beside the groups, in ${name}`));
+  }
+  const other = readNetworkYaml(text, path.join(path.dirname(file), name));
+  const { groups, prefix_lists } = other.description;
+  if (groups == null || typeof groups === 'string') {
+    throw network.located(new NetworkError(['groups'], `${name} has no groups`));
+  }
+  return {
+    description: { ...network.description, groups, prefix_lists },
+    located: (error) =>
+      error.path[0] === 'groups' || error.path[0] === 'prefix_lists' ? other.located(error) : network.located(error),
+  };
 }
 
 /** Reads files that a network names, beside it. */
