@@ -15,33 +15,21 @@ const long = (name: string, need: ArgumentNeed, id: string): LongOption<string> 
 
 const SHORT = { legacy: shortOptions('bcvVthnwWM:T:'), nft: shortOptions('bcvVthnM:T:wW') };
 
+const COMMON = [
+  long('counters', 'none', 'c'),
+  long('verbose', 'none', 'v'),
+  long('version', 'none', 'V'),
+  long('test', 'none', 't'),
+  long('help', 'none', 'h'),
+  long('noflush', 'none', 'n'),
+  long('modprobe', 'required', 'M'),
+  long('table', 'required', 'T'),
+];
+const WAIT = [long('wait', 'optional', 'w'), long('wait-interval', 'optional', 'W')];
+
 const LONG = {
-  legacy: longOptions([
-    long('counters', 'none', 'c'),
-    long('verbose', 'none', 'v'),
-    long('version', 'none', 'V'),
-    long('test', 'none', 't'),
-    long('help', 'none', 'h'),
-    long('noflush', 'none', 'n'),
-    long('modprobe', 'required', 'M'),
-    long('table', 'required', 'T'),
-    long('wait', 'optional', 'w'),
-    long('wait-interval', 'optional', 'W'),
-  ]),
-  nft: longOptions([
-    long('counters', 'none', 'c'),
-    long('verbose', 'none', 'v'),
-    long('version', 'none', 'V'),
-    long('test', 'none', 't'),
-    long('help', 'none', 'h'),
-    long('noflush', 'none', 'n'),
-    long('modprobe', 'required', 'M'),
-    long('table', 'required', 'T'),
-    long('ipv4', 'none', '4'),
-    long('ipv6', 'none', '6'),
-    long('wait', 'optional', 'w'),
-    long('wait-interval', 'optional', 'W'),
-  ]),
+  legacy: longOptions([...COMMON, ...WAIT]),
+  nft: longOptions([...COMMON, long('ipv4', 'none', '4'), long('ipv6', 'none', '6'), ...WAIT]),
 };
 
 function usage(program: string, legacy: boolean): string {

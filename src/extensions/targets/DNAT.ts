@@ -1,15 +1,7 @@
 import { defineTarget } from '../contract.ts';
-import {
-  explainFlags,
-  explainRange,
-  type NatTarget,
-  natRange,
-  natTexts,
-  newNatTarget,
-  readDestination,
-  readFlag,
-} from './nat-range.ts';
-import { DESTINATION_NAT, refusePlacement } from './placement.ts';
+import { addressTranslation } from './address-translation.ts';
+import { type NatTarget, readDestination, readFlag } from './nat-range.ts';
+import { DESTINATION_NAT } from './placement.ts';
 
 const HELP = `DNAT target options:
  --to-destination [<ipaddr>[-<ipaddr>]][:port[-port[/port]]]
@@ -25,19 +17,10 @@ export const DNAT = defineTarget<NatTarget>({
     { name: 'random', type: 'none' },
     { name: 'persistent', type: 'none' },
   ],
-  init: newNatTarget,
+  ...addressTranslation('destination', DESTINATION_NAT),
   parse(data, { name, text }, context) {
     if (name === 'to-destination') readDestination(data, text, context);
     else readFlag(data, name);
   },
-  save: (data, { family }) => natTexts(data, family, { option: '--to-destination ', flags: '--', bare: false }),
-  print: (data, { family }) => natTexts(data, family, { option: 'to:', flags: '', bare: false }),
   help: () => HELP,
-  check: (_, site) => refusePlacement(site, DESTINATION_NAT),
-  explain: (data, { family }) =>
-    `the connection's destination becomes ${explainRange(data, family)}${explainFlags(data)}`,
-  compile(data, { machine: { nat } }) {
-    const range = natRange(data);
-    return (packet, at) => nat.setup(packet, at, range, 'destination');
-  },
 });

@@ -1,15 +1,7 @@
 import { defineTarget } from '../contract.ts';
-import {
-  explainFlags,
-  explainRange,
-  type NatTarget,
-  natRange,
-  natTexts,
-  newNatTarget,
-  readDestination,
-  readFlag,
-} from './nat-range.ts';
-import { refusePlacement, SOURCE_NAT } from './placement.ts';
+import { addressTranslation } from './address-translation.ts';
+import { type NatTarget, natTexts, readDestination, readFlag } from './nat-range.ts';
+import { SOURCE_NAT } from './placement.ts';
 
 const HELP = `SNAT target options:
  --to-source [<ipaddr>[-<ipaddr>]][:port[-port]]
@@ -26,7 +18,7 @@ export const SNAT = defineTarget<NatTarget>({
     { name: 'random-fully', type: 'none' },
     { name: 'persistent', type: 'none' },
   ],
-  init: newNatTarget,
+  ...addressTranslation('source', SOURCE_NAT),
   parse(data, { name, text }, context) {
     if (name !== 'to-source') {
       readFlag(data, name);
@@ -43,13 +35,5 @@ export const SNAT = defineTarget<NatTarget>({
       flags: '--',
       bare: false,
     }),
-  save: (data, { family }) => natTexts(data, family, { option: '--to-source ', flags: '--', bare: false }),
-  print: (data, { family }) => natTexts(data, family, { option: 'to:', flags: '', bare: false }),
   help: () => HELP,
-  check: (_, site) => refusePlacement(site, SOURCE_NAT),
-  explain: (data, { family }) => `the connection's source becomes ${explainRange(data, family)}${explainFlags(data)}`,
-  compile(data, { machine: { nat } }) {
-    const range = natRange(data);
-    return (packet, at) => nat.setup(packet, at, range, 'source');
-  },
 });
