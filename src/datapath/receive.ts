@@ -20,12 +20,15 @@ const VLAN = 0x8100;
 export function receiveFrame(kernel: Kernel, arrival: Arrival): void {
   let { device, bytes } = arrival;
   let type = arrival.linkHeader === null ? ethertypeOf(bytes) : readUint16(arrival.linkHeader, 12);
+  let isUnclaimed = false;
   if (type === VLAN && bytes.length >= 4) {
     const tag = readUint16(bytes, 0) & 0xfff;
     const vlan = kernel.host.devices.find((each) => each.link === device && each.vlan === tag);
     type = readUint16(bytes, 2);
     bytes = bytes.subarray(4);
     if (vlan !== undefined) device = vlan;
+    // A tag that only gives a priority counts for nothing; a VLAN that nobody is in is somebody else's (check_vlan_id).
+    isUnclaimed = vlan === undefined && tag !== 0;
   }
   const family: Family = type === IPV6 ? 6 : 4;
   const packet = packetFor(kernel, family, bytes);
@@ -45,6 +48,7 @@ export function receiveFrame(kernel: Kernel, arrival: Arrival): void {
     packet.linkHeader = header;
   }
   if (device.kind !== 'loopback') packet.packetType = packetTypeOf(packet.linkHeader, device);
+  if (isUnclaimed && device.bridge === null) packet.packetType = PacketType.otherHost;
   kernel.held.push(packet);
   if (device.bridge !== null) receiveOnPort(kernel, packet, device, device.bridge);
   else receiveIp(kernel, packet, device);
