@@ -53,11 +53,10 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
     case Protocol.raw:
       recorder.delivered(packet);
       break;
-    case Protocol.noNextHeader:
-      recorder.reached(packet);
-      break;
     default:
       recorder.reached(packet);
+      // Where no header follows there is nothing to know (nodata_protocol).
+      if (packet.bytes[nextHeaderAt] === Protocol.noNextHeader) break;
       sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, nextHeaderAt);
   }
 }
@@ -101,9 +100,11 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
     const kind = bytes[nameAt]!;
     switch (kind) {
       case Protocol.hopByHop:
-        // Anywhere but in the first place it is no header that can be dealt with.
-        if (at !== 40) return nameAt;
-        break;
+        if (at === 40) break;
+        // Anywhere but in the first place nobody takes it, whatever is behind it.
+        packet.protocol = kind;
+        packet.transport = at;
+        return nameAt;
       case Protocol.destinationOptions:
         if (!acceptsOptions(kernel, packet, at)) return -1;
         break;
