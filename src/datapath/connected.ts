@@ -16,7 +16,9 @@ function socketKey({ bytes, transport, protocol, src, dst }: Packet, own: 'sourc
 /** The process that sends the packet has a socket of its own for what comes back. */
 export function connectSocket(kernel: Kernel, packet: Packet): void {
   const key = socketKey(packet, 'source');
-  if (key === null || kernel.connected.has(key)) return;
+  if (key === null) return;
+  if (packet.protocol === Protocol.tcp && isOpening(packet)) kernel.finished.delete(key);
+  if (kernel.connected.has(key)) return;
   const owner = packet.owner ?? { uid: 0, gid: 0 };
   kernel.connected.set(key, { owner, wildcard: false, transparent: false, mark: packet.mark });
 }
@@ -27,3 +29,42 @@ export function connectedSocket(kernel: Kernel, packet: Packet): SocketAnswer | 
   const key = socketKey(packet, 'destination');
   return key === null ? null : (kernel.connected.get(key) ?? null);
 }
+
+/** So many connections wait for the client's acknowledgement (net.core.somaxconn); of more the oldest are forgotten. */
+const BACKLOG = 4096;
+
+/** A listening socket has answered the SYN of `packet`; `sequence` is that of the answer. */
+export function rememberRequest({ requests }: Kernel, packet: Packet, sequence: number): void {
+  const key = socketKey(packet, 'destination')!;
+  requests.delete(key);
+  if (requests.size >= BACKLOG) requests.delete(requests.keys().next().value!);
+  requests.set(key, sequence);
+}
+
+/** Whether the segment acknowledges what a listening socket answered: then there is a connection (tcp_check_req). */
+export function completeRequest(kernel: Kernel, packet: Packet, socket: SocketAnswer): boolean {
+  const key = socketKey(packet, 'destination')!;
+  const sequence = kernel.requests.get(key);
+  if (sequence === undefined || readUint32(packet.bytes, packet.transport + 8) !== (sequence + 1) >>> 0) return false;
+  kernel.requests.delete(key);
+  kernel.connected.set(key, socket);
+  return true;
+}
+
+/**
+ * A segment for a connected socket. True if it opens another connection: a SYN after the other end had finished; the old socket is gone
+ * then.
+ */
+export function reopensConnection(kernel: Kernel, packet: Packet): boolean {
+  const key = socketKey(packet, 'destination')!;
+  if (packet.bytes[packet.transport + 13]! & FIN) kernel.finished.add(key);
+  if (!isOpening(packet) || !kernel.finished.delete(key)) return false;
+  kernel.connected.delete(key);
+  return true;
+}
+
+function isOpening({ bytes, transport }: Packet): boolean {
+  return (bytes[transport + 13]! & (SYN | ACK | RST)) === SYN;
+}
+
+const [FIN, SYN, RST, ACK] = [1, 2, 4, 16] as const;

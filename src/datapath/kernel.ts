@@ -31,6 +31,10 @@ export interface Kernel {
   readonly icmpBusy: Record<Family, boolean>;
   /** Connected sockets of processes that sent something in this run, by `socketKey`. */
   readonly connected: Map<string, SocketAnswer>;
+  /** Those of them whose other end has closed, likewise. */
+  readonly finished: Set<string>;
+  /** Connections that listening sockets have answered and nobody has acknowledged: the sequence numbers of the answers, likewise. */
+  readonly requests: Map<string, number>;
   /** Every packet that may hold a connection which was never confirmed. */
   readonly held: Packet[];
   /** An input packet whose way is over and that nobody has kept; the next one may take its place. */

@@ -160,6 +160,8 @@ export function createMachine(options: MachineOptions): Machine {
     held: [],
     spare: null,
     connected: new Map(),
+    finished: new Set(),
+    requests: new Map(),
     requests: new Map(),
   };
   const reuses = observer === null && !recorder.collect && (options.queues ?? null) === null;

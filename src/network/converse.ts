@@ -63,7 +63,7 @@ const GAP = 1000;
 export function playConversation(network: Network, question: Question): Conversation {
   const { client, flow } = flowOf(network, question);
   const { first } = flow;
-  const socket = socketKey(first.protocol, first.family, first.sourcePort ?? 0);
+  const socket = socketKey(first.protocol, first.sourcePort ?? 0, first.destination, first.destinationPort ?? 0);
   const isSocket = first.protocol === Protocol.tcp || first.protocol === Protocol.udp;
   if (isSocket) client.sockets.add(socket);
   try {
@@ -90,17 +90,21 @@ function play(network: Network, client: NetworkNode, flow: FlowDescription): Con
   let seenAs: Conversation['seenAs'] = null;
   let answered = false;
   let refusal: Stop | null = null;
+  let stranger: Stop | null = null;
   let state = turns.next();
   while (!state.done) {
     const turn: Turn = state.value;
     const host = turn.answers === null ? client.name : heardBy.get(turn.answers)!;
-    const root = network.send(host, turnBytes(turn));
+    const root = network.send(host, turnBytes(turn), true);
     packets.push({ from: turn.from, root });
     const reached = reachedBy(root, network, client, first, heardBy);
     if (reached.client !== null) {
       if (isAnswer(reached.client.packet, first)) answered ||= countsAsAnswer(reached.client.packet);
-      else refusal ??= refusalOf(reached.client, heardBy.get(reached.client)!, root);
+      else if (isRefusal(reached.client.packet)) {
+        refusal ??= refusalOf(reached.client, heardBy.get(reached.client)!, root);
+      }
     }
+    stranger ??= strangerOf(root, client, first);
     if (packets.length === 1) {
       const at = deliveries(root).find(({ bytes }) => !isForClient(describePacket(bytes), first));
       if (at !== undefined) {
@@ -125,7 +129,7 @@ function play(network: Network, client: NetworkNode, flow: FlowDescription): Con
     seenAs,
     packets,
     result,
-    stop: result === 'answered' ? null : (refusal ?? lossOf(packets.at(-1)!.root)),
+    stop: result === 'answered' ? null : (refusal ?? stranger ?? lossOf(packets.at(-1)!.root)),
   };
 }
 
@@ -144,6 +148,33 @@ function isAnswer(packet: PacketDescription, first: PacketDescription): boolean 
 }
 
 const RST = 4;
+
+/** A reset, or an ICMP error that a socket reports: no redirect, nor the size that fits through. */
+function isRefusal({ protocol, family, icmpType, icmpCode }: PacketDescription): boolean {
+  if (protocol !== Protocol.icmp && protocol !== Protocol.icmpv6) return true;
+  if (family === 6) return icmpType === 1 || icmpType === 3 || icmpType === 4;
+  return (icmpType === 3 && icmpCode !== FRAGMENTATION_NEEDED) || icmpType === 11 || icmpType === 12;
+}
+
+const FRAGMENTATION_NEEDED = 4;
+
+/** An answer that came from somebody whom the client did not ask: past the translation on the way back. Its socket does not take it. */
+function strangerOf(root: Hop, client: NetworkNode, first: PacketDescription): Stop | null {
+  if (first.sourcePort === undefined) return null;
+  for (const { hop, bytes } of deliveries(root)) {
+    if (hop.host !== client.name) continue;
+    const packet = describePacket(bytes);
+    const same = packet.protocol === first.protocol && packet.destinationPort === first.sourcePort;
+    if (!same || !addressEquals(packet.destination, first.source) || isFromServer(packet, first)) continue;
+    const reason = `an answer came from ${endText(packet, 'source')}, not from ${endText(first, 'destination')}`;
+    return { ...NOWHERE, host: client.name, reason };
+  }
+  return null;
+}
+
+function isFromServer(packet: PacketDescription, first: PacketDescription): boolean {
+  return packet.sourcePort === first.destinationPort && addressEquals(packet.source, first.destination);
+}
 
 interface Delivery {
   hop: Hop;
@@ -190,7 +221,7 @@ function isForClient(packet: PacketDescription, first: PacketDescription): boole
   if (packet.raw !== undefined || packet.family !== first.family) return false;
   if (!addressEquals(packet.destination, first.source)) return false;
   if (packet.protocol === first.protocol && first.sourcePort !== undefined) {
-    return packet.destinationPort === first.sourcePort;
+    return packet.destinationPort === first.sourcePort && isFromServer(packet, first);
   }
   return !(packet.icmpType === ECHO[packet.family]);
 }

@@ -77,12 +77,12 @@ export class Network {
     );
   }
 
-  /** A process of a host sends a packet; returns when nothing moves any more. */
-  send(host: string, bytes: Uint8Array): Hop {
+  /** A process of a host sends a packet; returns when nothing moves any more. `connected`: it has a socket for what comes back. */
+  send(host: string, bytes: Uint8Array, connected = false): Hop {
     const node = this.nodes.get(host)!;
     const before = bytes.slice();
     node.steps.length = 0;
-    const outcome = node.machine.send({ bytes, time: this.now });
+    const outcome = node.machine.send({ bytes, time: this.now, connected });
     return this.#settle(node, { link: null, in: null, bytes: before }, outcome);
   }
 

@@ -35,14 +35,15 @@ export interface NetworkNode {
   readonly settings6: RuleTextSettings;
   /** Steps of the packet at hand; cleared by whoever gives the machine a packet. */
   readonly steps: Step[];
-  /** Sockets that processes opened for conversations, as `protocol/family/port`. */
+  /** Sockets that processes connected for conversations, as `socketKey`. */
   readonly sockets: Set<string>;
 }
 
 const OWN_SOCKET: SocketAnswer = { owner: { uid: 0, gid: 0 }, wildcard: false, transparent: false, mark: 0 };
 
-export function socketKey(protocol: number, family: Family, port: number): string {
-  return `${protocol}/${family}/${port}`;
+/** A connected socket: its own port, and the other end. */
+export function socketKey(protocol: number, port: number, remote: ArrayLike<number>, remotePort: number): string {
+  return [protocol, port, ...Array.from(remote), remotePort].join(' ');
 }
 
 /** Who has an address on the segment of a device: its MAC; null if nobody. */
@@ -80,7 +81,7 @@ export function createNode(
   const findSocket = host.findSocket.bind(host);
   host.findSocket = (protocol, family, source, sourcePort, destination, destinationPort, device) =>
     findSocket(protocol, family, source, sourcePort, destination, destinationPort, device) ??
-    (sockets.has(socketKey(protocol, family, destinationPort)) ? OWN_SOCKET : null);
+    (sockets.has(socketKey(protocol, destinationPort, source, sourcePort)) ? OWN_SOCKET : null);
   const [ruleset4, loaded4] = rulesOf(plan, texts.rules4, plan.added?.rules4, settings4);
   const [ruleset6, loaded6] = rulesOf(plan, texts.rules6, plan.added?.rules6, settings6);
   const clock = new SimulationClock();

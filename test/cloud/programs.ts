@@ -46,7 +46,9 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(('', source))
 try:
     s.connect((address, port))
-    s.send(b'request')
+    # EPERM: a rule of the own machine does not let it out; if it rejects, the error waits for the reader.
+    try: s.send(b'request')
+    except PermissionError: pass
     print('answered', s.recv(100).decode())
 except socket.timeout: print('lost')
 except OSError as e: print('refused', e.strerror)

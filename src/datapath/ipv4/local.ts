@@ -5,7 +5,7 @@ import { Protocol } from '../../packet/protocol.ts';
 import { tosOf } from '../../packet/rewrite.ts';
 import { buildTcp } from '../../packet/tcp.ts';
 import { compose } from '../compose.ts';
-import { connectedSocket } from '../connected.ts';
+import { completeRequest, connectedSocket, rememberRequest, reopensConnection } from '../connected.ts';
 import type { SocketAnswer } from '../environment.ts';
 import { sendIcmpError, sourceFor } from '../icmp-error.ts';
 import { addressOf, type Kernel, noteAnswer, replyMark, sendFromIcmp, sendFromKernel, usable } from '../kernel.ts';
@@ -115,14 +115,19 @@ function receiveTcp(kernel: Kernel, packet: Packet): void {
 }
 
 /** What a TCP segment to this machine is answered with; `reachable`: it was for an address of this machine alone. */
-export function answerSegment(kernel: Kernel, packet: Packet, socket: SocketAnswer | null, reachable: boolean): void {
+export function answerSegment(kernel: Kernel, packet: Packet, found: SocketAnswer | null, reachable: boolean): void {
   const { bytes, transport, family } = packet;
   const flags = bytes[transport + 13]!;
+  let socket = found;
+  if (socket !== null && connectedSocket(kernel, packet) === socket) {
+    if (!reopensConnection(kernel, packet)) return;
+    socket = socketFor(kernel, packet);
+  }
   if (socket !== null) {
-    if (connectedSocket(kernel, packet) === socket) return;
     if ((flags & (SYN | FIN | ACK | RST)) === SYN) acceptConnection(kernel, packet, socket);
     // An acknowledgement of nothing is refused as on a port where nobody listens.
     if ((flags & ACK) === 0) return;
+    if ((flags & RST) === 0 && completeRequest(kernel, packet, socket)) return;
   }
   if (flags & RST || !reachable) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
@@ -158,13 +163,15 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer):
     options.push(1, 1, 4, 2);
   }
   if (offered.scale) options.push(1, 3, 3, 7);
+  const sequence = kernel.random.next() >>> 0;
+  rememberRequest(kernel, packet, sequence);
   const answer = compose(
     family,
     { source: packet.dst.slice(), destination: packet.src.slice(), protocol: Protocol.tcp, dontFragment: true },
     buildTcp({
       sourcePort: readUint16(bytes, transport + 2),
       destinationPort: readUint16(bytes, transport),
-      sequence: kernel.random.next(),
+      sequence,
       acknowledgement: (readUint32(bytes, transport + 4) + 1) >>> 0,
       flags: SYN | ACK | (acceptsEcn(kernel, packet) ? ECE : 0),
       window: initialWindow(maximum - (offered.timestamp === null ? 0 : 12)),
