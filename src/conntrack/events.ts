@@ -30,7 +30,7 @@ interface Told {
   mark: number;
   secmark: number;
   labels: string;
-  /** Whether sequence numbers were shifted. */
+  /** Whether SYNPROXY shifts sequence numbers; of helpers that do so nobody is told. */
   shifted: boolean;
 }
 
@@ -43,7 +43,7 @@ function picture(entry: Entry): Told {
     mark: entry.mark,
     secmark: entry.secmark,
     labels: entry.has(Extra.labels) ? entry.labels().join() : '',
-    shifted: (entry.status & Status.sequenceAdjust) !== 0,
+    shifted: entry.has(Extra.synproxy) && (entry.status & Status.sequenceAdjust) !== 0,
   };
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { Difference } from './compare.ts';
 
 /** Time that `conntrack -E` takes to begin to listen and, at the end, to write what it has heard; milliseconds. */
@@ -6,23 +6,24 @@ const SETTLE = 250;
 
 const pause = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
 
-/** `conntrack -E` in a namespace; `stop` gives what it has printed. */
+/** `conntrack -E` and `conntrack -E expect` in a namespace; `stop` gives what they have printed. */
 export async function watchEvents(namespace: string): Promise<{ stop(): Promise<string> }> {
-  const child: ChildProcess = spawn('ip', ['netns', 'exec', namespace, 'conntrack', '-E', '-b', '8388608'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
+  const listeners = [[], ['expect']].map((table) => {
+    const words = ['netns', 'exec', namespace, 'conntrack', '-E', ...table];
+    const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const heard = { text: '' };
+    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      heard.text += piece;
+    });
+    return { child, heard, closed: new Promise<void>((resolve) => child.once('close', () => resolve())) };
   });
-  let text = '';
-  child.stdout!.setEncoding('utf8').on('data', (piece: string) => {
-    text += piece;
-  });
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   await pause(SETTLE);
   return {
     async stop() {
       await pause(SETTLE);
-      child.kill('SIGTERM');
-      await closed;
-      return text;
+      for (const { child } of listeners) child.kill('SIGTERM');
+      await Promise.all(listeners.map(({ closed }) => closed));
+      return listeners.map(({ heard }) => heard.text).join('');
     },
   };
 }
@@ -36,7 +37,7 @@ function eventLines(text: string): string[] {
     .map((line) => line.replace(/^\[\d+\.\d+\]\t/, '').trimEnd())
     .filter((line) => line !== '')
     .map((line) =>
-      line.replace(/^(\s*\[\w+\] \S+ +\d+ )(\d+)/, (_, head: string, left: string) => {
+      line.replace(/^(\s*\[\w+\] (?:\S+ +\d+ )?)(\d+)(?= )/, (_, head: string, left: string) => {
         const near = TIMEOUTS.find((timeout) => timeout - 5 <= Number(left) && Number(left) <= timeout);
         return `${head}${near ?? '?'}`;
       }),
@@ -48,7 +49,8 @@ function byConnection(lines: readonly string[]): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const line of lines) {
     const [first = ''] = /src=\S+ dst=\S+( [st]\S*=\S+)*( dport=\S+)?/.exec(line) ?? [];
-    const key = `${/\[\w+\] (\S+)/.exec(line)?.[1]} ${first}`;
+    const kind = line.includes('master-src=') ? 'expected' : /\[\w+\] (\S+)/.exec(line)?.[1];
+    const key = `${kind} ${first}`;
     found.set(key, [...(found.get(key) ?? []), line]);
   }
   return found;
@@ -71,12 +73,11 @@ export function compareEvents(kernel: string, simulated: string): Difference[] {
     const text = `events of ${key}\n    kernel: ${a.join('\n            ') || 'none'}\n    iptsim: ${b.join('\n            ') || 'none'}`;
     found.push({ what: 'event', packet: -1, text });
   }
-  if (found.length === 0 && [...left.keys()].join('\n') !== [...right.keys()].join('\n')) {
-    found.push({
-      what: 'event',
-      packet: -1,
-      text: `order of connections\n    kernel: ${[...left.keys()].join('\n            ')}\n    iptsim: ${[...right.keys()].join('\n            ')}`,
-    });
+  // Expectations are told to a listener of their own.
+  const [first, second] = [left, right].map((told) => [...told.keys()].filter((key) => !key.startsWith('expected')));
+  if (found.length === 0 && first!.join('\n') !== second!.join('\n')) {
+    const text = `order of connections\n    kernel: ${first!.join('\n            ')}\n    iptsim: ${second!.join('\n            ')}`;
+    found.push({ what: 'event', packet: -1, text });
   }
   return found;
 }
