@@ -1,7 +1,7 @@
-import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Ruleset, StoredRule } from '../ruleset/ruleset.ts';
 import { parseRuleSpec, type RuleTextSettings } from '../syntax/rule-text.ts';
 import type { TableName } from './hooks.ts';
-import type { LoadedChain, LoadedRuleset, LoadedTable } from './machine-contract.ts';
+import type { LoadedChain, LoadedRule, LoadedRuleset, LoadedTable } from './machine-contract.ts';
 
 /** Reads the rules of a family for the datapath. Throws UsageError for a rule that iptables would not take. */
 export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): LoadedRuleset {
@@ -14,15 +14,25 @@ export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): Loade
         name: chain.name,
         policy: chain.policy,
         counters: { packets: chain.packets, bytes: chain.bytes },
-        rules: chain.rules.map((rule) => ({
-          spec: rule.spec ?? parseRuleSpec(rule.text, settings, isChain),
-          counters: { packets: rule.packets, bytes: rule.bytes },
-        })),
+        // A rule that was read with its data is taken as it is, counters included: large sets have no room for another object.
+        rules: chain.rules.map((rule) =>
+          isLoaded(rule)
+            ? rule
+            : {
+                spec: parseRuleSpec(rule.text, settings, isChain),
+                packets: rule.packets,
+                bytes: rule.bytes,
+              },
+        ),
       });
     }
     tables.push({ name: table.name, chains });
   }
   return { tables };
+}
+
+function isLoaded(rule: StoredRule): rule is StoredRule & LoadedRule {
+  return rule.spec !== undefined;
 }
 
 /** Writes counters back into the ruleset from which `loaded` was made. */
@@ -36,8 +46,8 @@ export function storeCounters(loaded: LoadedRuleset, ruleset: Ruleset): void {
       to.bytes = chain.counters.bytes;
       chain.rules.forEach((rule, index) => {
         const slot = to.rules[index]!;
-        slot.packets = rule.counters.packets;
-        slot.bytes = rule.counters.bytes;
+        slot.packets = rule.packets;
+        slot.bytes = rule.bytes;
       });
     }
   }

@@ -11,9 +11,8 @@ import type { HookName, TableName } from './hooks.ts';
 import type { QueueListener } from './queueing.ts';
 
 /** A rule with its counters, as the datapath takes it over from ruleset/. */
-export interface LoadedRule {
-  spec: RuleSpec;
-  counters: Counters;
+export interface LoadedRule extends Counters {
+  readonly spec: RuleSpec;
 }
 
 export interface LoadedChain {

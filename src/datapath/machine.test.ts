@@ -76,7 +76,7 @@ function machineOf(host: string, rules: string, more: Partial<MachineOptions> = 
       return loaded.tables.flatMap((table) =>
         table.chains.flatMap((chain) => [
           ...(chain.policy === null ? [] : [`${chain.name} policy ${chain.counters.packets}:${chain.counters.bytes}`]),
-          ...chain.rules.map((rule, i) => `${chain.name} ${i + 1} ${rule.counters.packets}:${rule.counters.bytes}`),
+          ...chain.rules.map((rule, i) => `${chain.name} ${i + 1} ${rule.packets}:${rule.bytes}`),
         ]),
       );
     },

@@ -162,7 +162,6 @@ export function createMachine(options: MachineOptions): Machine {
     connected: new Map(),
     finished: new Set(),
     requests: new Map(),
-    requests: new Map(),
   };
   const reuses = observer === null && !recorder.collect && (options.queues ?? null) === null;
   return new SimulatedMachine(kernel, programs, states, memory !== null, reuses);

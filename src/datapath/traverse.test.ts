@@ -40,7 +40,7 @@ function chain(name: string, policy: 'ACCEPT' | 'DROP' | null, specs: RuleSpec[]
     name,
     policy,
     counters: { packets: 0n, bytes: 0n },
-    rules: specs.map((spec) => ({ spec, counters: { packets: 0n, bytes: 0n } })),
+    rules: specs.map((spec) => ({ spec, packets: 0n, bytes: 0n })),
   };
 }
 
