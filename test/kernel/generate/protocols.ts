@@ -151,6 +151,9 @@ export function extended(random: Random, from: End, to: string): PlannedPacket[]
   const headers = (chosen.length > 0 ? chosen : [random.pick(EXTENSION_HEADERS)]).map(
     ([type, body]): [number, Buffer] => [type, Buffer.from(body(random, to), 'hex')],
   );
+  // Also out of their order, and one kind of them twice.
+  if (random.chance(0.2)) headers.reverse();
+  if (random.chance(0.1)) headers.push(headers[0]!);
   const kind = random.next();
   const wrap = (protocol: number, segment: Buffer): PlannedPacket => ({
     dev: from.dev,
