@@ -130,7 +130,7 @@ export function representativeFlows(cloud: Cloud, busy: readonly AgentPlan[]): P
     OTHERS,
   );
   const flows: ProbeFlow[] = [];
-  const ports = interestingPorts(cloud, focus, lines);
+  const ports = interestingPorts(cloud, [...focus, ...others], lines);
   for (const family of [4, 6] as const) {
     const [near, far] = [endsOf(focus, family), [...endsOf(others, family), ...outside(cloud, focus, family)]];
     const pairs = near.flatMap((a) => [
@@ -188,7 +188,11 @@ function outside(cloud: Cloud, focus: readonly VmPort[], family: Family): ProbeE
 }
 
 /** Ports that commands and rules name, and one beside each; at most eight of each protocol. */
-function interestingPorts(cloud: Cloud, focus: readonly VmPort[], lines: readonly string[]): ['tcp' | 'udp', number][] {
+function interestingPorts(
+  cloud: Cloud,
+  machines: readonly VmPort[],
+  lines: readonly string[],
+): ['tcp' | 'udp', number][] {
   const found: Record<'tcp' | 'udp', Set<number>> = { tcp: new Set([22]), udp: new Set([53]) };
   const take = (protocol: 'tcp' | 'udp', low: number, high: number): void => {
     for (const port of [low, high, high + 1]) if (port > 0 && port < 65536) found[protocol].add(port);
@@ -197,7 +201,7 @@ function interestingPorts(cloud: Cloud, focus: readonly VmPort[], lines: readonl
     const match = / -p (tcp|udp) .*--dports? (\d+)(?::(\d+))?/.exec(line);
     if (match !== null) take(match[1] as 'tcp' | 'udp', Number(match[2]), Number(match[3] ?? match[2]));
   }
-  for (const group of new Set(focus.flatMap(({ groups }) => groups))) {
+  for (const group of new Set(machines.flatMap(({ groups }) => groups))) {
     for (const { protocol, ports } of cloud.groups.get(group)!.rules) {
       if (ports !== null && (protocol === 6 || protocol === 17))
         take(protocol === 6 ? 'tcp' : 'udp', ports[0], ports[1]);
