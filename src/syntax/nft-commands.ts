@@ -125,7 +125,8 @@ function zero(
 /** -F. */
 export function flush(transaction: NftTransaction, table: NftTable, name: string | null, verbose: boolean): void {
   if (name !== null || verbose) transaction.make(table, name);
-  else if (!table.exists) return;
+  // All chains at once are only flushed in a table that was there before.
+  else if (!table.existed) return;
   const { draft } = table;
   const chains = name === null ? [...draft.finished().chains.values()] : [mustFind(transaction, table, name, 'flush')];
   for (const chain of chains) {

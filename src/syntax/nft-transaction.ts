@@ -19,8 +19,10 @@ export class BatchRefused extends Error {
 /** A table while a batch is prepared. */
 export interface NftTable {
   draft: TableDraft;
-  /** Whether the kernel has the table. */
+  /** Whether the kernel has the table once the steps so far are done. */
   exists: boolean;
+  /** Whether it had it before them. */
+  readonly existed: boolean;
 }
 
 interface QueuedStep {
@@ -72,6 +74,7 @@ export class NftTransaction {
     const table: NftTable = {
       draft: new TableDraft(stored ?? absentTable(name)),
       exists: stored !== undefined,
+      existed: stored !== undefined,
     };
     this.tables.set(name, table);
     return table;
@@ -82,7 +85,7 @@ export class NftTransaction {
     const stored = this.session.ruleset.tables.get(name);
     const draft = new TableDraft(stored ?? absentTable(name));
     draft.table.chains = absentTable(name).chains;
-    this.tables.set(name, { draft, exists: false });
+    this.tables.set(name, { draft, exists: false, existed: false });
   }
 
   /** A chain in the cache: user-defined, or built-in and made already. */
