@@ -50,31 +50,25 @@ class Merge implements PacketSource {
   private readonly sources: readonly PacketSource[];
   private last: PacketSource | null = null;
   /** The source of the next packet. */
-  private chosen: PacketSource;
-  nextTime = 0;
+  private chosen: PacketSource | null = null;
+  nextTime = Number.POSITIVE_INFINITY;
 
   constructor(sources: readonly PacketSource[]) {
     this.sources = sources;
-    this.chosen = sources[0]!;
     this.choose();
   }
 
   private choose(): void {
-    const { sources } = this;
-    let chosen = sources[0]!;
-    let least = chosen.nextTime;
-    for (let i = 1; i < sources.length; i++) {
-      const time = sources[i]!.nextTime;
-      if (time >= least) continue;
-      chosen = sources[i]!;
-      least = time;
+    this.nextTime = Number.POSITIVE_INFINITY;
+    for (const source of this.sources) {
+      if (source.nextTime >= this.nextTime) continue;
+      this.chosen = source;
+      this.nextTime = source.nextTime;
     }
-    this.chosen = chosen;
-    this.nextTime = least;
   }
 
   take(into: InputPacket): void {
-    this.last = this.chosen;
+    this.last = this.chosen!;
     this.last.take(into);
     this.choose();
   }

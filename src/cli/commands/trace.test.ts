@@ -256,6 +256,16 @@ describe('iptsim trace', () => {
     ]);
   });
 
+  it('says that a list has no packets', async () => {
+    const list = put('list.txt', '# nothing yet\n');
+    const { status, out, err } = await called(trace, '--host', put('host.yaml', HOST), '--summary', list);
+    expect({ status, out, err }).toEqual({
+      status: 0,
+      out: '0 packets; 0 packets/s\n',
+      err: `iptsim trace: ${list}: there are no packets in it\n`,
+    });
+  });
+
   it('asks the handler of a queue', async () => {
     put('host.yaml', HOST);
     put('rules.v4', '*filter\n-A INPUT -j NFQUEUE --queue-num 7\nCOMMIT\n');

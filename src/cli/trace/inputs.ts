@@ -77,6 +77,7 @@ function readFileInput(name: string, read: ReadInputs): void {
     return;
   }
   const text = new TextDecoder().decode(readAll(opened.source));
+  const before = read.written.length;
   try {
     if (isTcpdumpText(text)) takeTcpdump(text, shown, read);
     else read.written.push(...parsePacketList(text, shown));
@@ -84,6 +85,7 @@ function readFileInput(name: string, read: ReadInputs): void {
     if (error instanceof NotationError) throw new InputError(error.message);
     throw error;
   }
+  if (read.written.length === before) read.remarks.push(`${shown}: there are no packets in it`);
 }
 
 /**
