@@ -18,12 +18,13 @@ import { proveChanges, proveConversations } from './live-agents.ts';
 import { type RealAnswer, RealNetwork } from './namespaces.ts';
 import { proveFrames } from './prove-frames.ts';
 import { proveRouter } from './prove-router.ts';
+import { proveServices } from './prove-services.ts';
 
 const HELP = `Builds networks in real network namespaces, puts the same conversations there with real programs, and compares what iptsim says.
 
-  npm run test:cloud -- [--random N] [--seed S] [--variant nft|legacy] [--only-router] [--only-agents] [--record] [NETWORK.yaml...]
+  npm run test:cloud -- [--random N] [--seed S] [--variant nft|legacy] [--only-router] [--only-agents] [--only-services] [--record] [NETWORK.yaml...]
 
-Without files the conversations of fixtures/*/network.yaml, then N random clouds (2), ARP over a bridge with the compiled ebtables rules,
+Without files the conversations of fixtures/*/network.yaml, then N random clouds (2), N sets of random Kubernetes Services on two nodes (--only-services), ARP over a bridge with the compiled ebtables rules,
 agents that change the rules while programs talk (--only-agents: these alone), and the router of fixtures/imported-router, collected and imported (--only-router: this alone; --record: keep what it did in the fixture). Root on Linux with iptables, ipset, br_netfilter and Python 3.
 `;
 
@@ -35,6 +36,7 @@ const { values, positionals } = parseArgs({
     variant: { type: 'string', default: 'nft' },
     'only-router': { type: 'boolean', default: false },
     'only-agents': { type: 'boolean', default: false },
+    'only-services': { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -257,6 +259,8 @@ async function main(): Promise<number> {
   let conversations = 0;
   if (values['only-router']) return (await proveRouter(root, values.record)) === 0 ? 0 : 1;
   if (values['only-agents']) return (await proveAgents()) === 0 ? 0 : 1;
+  const services = () => proveServices(Number(values.random), Number(values.seed), variant);
+  if (values['only-services']) return (await services()).failed === 0 ? 0 : 1;
   const cases = [...fixtureCases(), ...(positionals.length > 0 ? [] : randomCases())];
   for (const [number, each] of cases.entries()) {
     const wrong = await prove(each, number);
@@ -266,6 +270,11 @@ async function main(): Promise<number> {
       `${each.name}: ${each.questions.length} conversations, ${wrong.length === 0 ? 'all as iptsim says' : `${wrong.length} differences`}\n`,
     );
     for (const text of wrong) process.stdout.write(`  ${text}\n`);
+  }
+  if (positionals.length === 0) {
+    const random = await services();
+    conversations += random.conversations;
+    failed += random.failed;
   }
   if (positionals.length === 0)
     failed += proveFrames() + (await proveAgents()) + (await proveRouter(root, values.record));
