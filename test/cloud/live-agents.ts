@@ -69,8 +69,16 @@ class Both {
     this.#variant = variant;
   }
 
-  /** Brings both to a cloud, one command after the other; `between` is called after each. Returns what differs in the end. */
-  async step(loaded: LoadedCloud, between: (step: string) => Promise<void>): Promise<string[]> {
+  /**
+   * Brings both to a cloud, one command after the other; `between` is called after each. Returns what differs in the end.
+   *
+   * @param most the agents die after so many commands
+   */
+  async step(
+    loaded: LoadedCloud,
+    between: (step: string) => Promise<void>,
+    most = Number.POSITIVE_INFINITY,
+  ): Promise<string[]> {
     const found = survey(loaded, this.#state, null, ioOf(this.#variant), null);
     const out = path.join(this.#state, 'out');
     writeHostFiles(loaded, found, out);
@@ -81,7 +89,9 @@ class Both {
       }
     };
     let stage = 'close';
+    let count = 0;
     for (const step of agentSteps(found.busy)) {
+      if (count++ >= most) break;
       if (stage === 'close' && step.stage !== 'close') forget();
       stage = step.stage;
       await step.host.host.run(step.command, step.stale);
@@ -264,8 +274,10 @@ export async function proveChanges(
   try {
     await real.start();
     for (const [index, cloud] of clouds.entries()) {
+      // Every third change is cut off somewhere; the next one starts from what there is.
+      const most = index % 3 === 1 ? index : Number.POSITIVE_INFINITY;
       wrong.push(
-        ...(await both.step(cloud, async () => {})).map((text) => `cloud ${index + 1} of seed ${seed}: ${text}`),
+        ...(await both.step(cloud, async () => {}, most)).map((text) => `cloud ${index + 1} of seed ${seed}: ${text}`),
       );
     }
   } finally {
