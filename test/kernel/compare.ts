@@ -128,15 +128,19 @@ export function counters(text: string): Map<string, { counter: string; rule: str
   return out;
 }
 
+/** Seconds. */
+const SOON = 2;
 const TIMEOUTS = [10, 30, 60, 120, 180, 300, 600, 432000];
 
 function conntrackLines(text: string): string[] {
   return text
     .split('\n')
     .filter((line) => line.trim() !== '')
-    .map((line) => {
+    .flatMap((line) => {
       const words = line.replace(/\s+use=\d+/, '').split(/\s+/);
       const left = Number(words[4]);
+      // The kernel is asked a moment later: what is about to end may have ended.
+      if (left <= SOON) return [];
       const near = TIMEOUTS.find((timeout) => timeout - 5 <= left && left <= timeout);
       words[4] = near === undefined ? '?' : String(near);
       return words.filter((word) => word !== '').join(' ');

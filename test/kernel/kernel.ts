@@ -85,6 +85,11 @@ export async function runKernel(
     await restore('ipset', scenario.ipsets);
     await restore(`iptables-${variant}-restore`, scenario.rulesV4);
     await restore(`ip6tables-${variant}-restore`, scenario.rulesV6);
+    for (const words of scenario.entries ?? []) {
+      // One that clashes with another is refused, on both sides.
+      const quoted = words.map((word) => `'${word}'`).join(' ');
+      await inRouter(namespaces, ['sh'], `conntrack ${quoted} 2>/dev/null || true\n`);
+    }
     if (companion !== undefined) program = await startInRouter(namespaces, companion);
     const settled = companion === undefined ? settle(scenario) : String(quiet);
     const watched = events ? await watchEvents(namespaces.router) : null;

@@ -6,6 +6,7 @@ import { compare, compareWays, type Difference } from './compare.ts';
 import { compareEvents } from './events.ts';
 import { addFigures, type Figures, figuresOf, figuresText, noTotal, type ProfileTotal, rulesOf } from './figures.ts';
 import { fixtureScenarios } from './fixtures.ts';
+import { withEntries } from './generate/entries.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
 import { kernelLogs, kernelUnavailable, runKernel } from './kernel.ts';
 import type { Outcome as KernelOutcome, RecordedCase, Scenario, SentPacket } from './scenario.ts';
@@ -14,10 +15,11 @@ import { runEvents, runSimulation } from './simulate.ts';
 
 const HELP = `Plays generated scenarios in the real kernel and in iptsim and compares all packets, counters, sets and conntrack entries.
 
-  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--jobs N] [--every N] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [--events] [FILE...]
+  npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--jobs N] [--every N] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [--events] [--entries] [FILE...]
 
 --jobs N plays so many at the same time; --every N tells how far it is after each N.
 --fixtures plays the packets of the expectations under fixtures/. --events compares what conntrack -E and trace --events tell of connections instead.
+--entries makes some of the connections by hand first (conntrack -I).
  FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
 `;
 
@@ -35,6 +37,7 @@ const { values, positionals } = parseArgs({
     every: { type: 'string' },
     fixtures: { type: 'boolean', default: false },
     events: { type: 'boolean', default: false },
+    entries: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -160,7 +163,8 @@ async function main(): Promise<number> {
   const worker = async (place: number): Promise<void> => {
     while (next < count) {
       const i = next++;
-      await played.scenario(scenarios?.[i] ?? generate(profiles[i % profiles.length], first + i), place);
+      const scenario = scenarios?.[i] ?? generate(profiles[i % profiles.length], first + i);
+      await played.scenario(values.entries ? withEntries(scenario) : scenario, place);
       if (values.every !== undefined && next % Number(values.every) === 0) progress(played, next);
     }
   };

@@ -8,6 +8,8 @@ export interface Scenario {
   rulesV6: string;
   ipsets: string;
   packets: PlannedPacket[];
+  /** Words of conntrack commands that make entries by hand before the first packet. */
+  entries?: string[][];
 }
 
 export interface HostDescription {

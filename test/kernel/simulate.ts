@@ -148,6 +148,7 @@ export async function runSimulation(
   const args = writeInputs(scenario, sent, folder);
   const out = path.join(folder, 'out');
   const tool = toolRunner(path.join(folder, 'state'), variant);
+  for (const words of scenario.entries ?? []) await tool(['conntrack', ...words]).catch(() => undefined);
   const lines = (await tool(['trace', ...args, ...options, '--write-pcap', out, '--json', '--commit'])).split('\n');
   const outputs: Outcome['outputs'] = sent.map(() => []);
   for (const file of readdirSync(out).sort()) {

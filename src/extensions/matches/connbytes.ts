@@ -1,4 +1,4 @@
-import { type Connection, Direction } from '../../conntrack/connection.ts';
+import { type Connection, Direction, Status } from '../../conntrack/connection.ts';
 import { defineMatch, UsageError } from '../contract.ts';
 import { rangeWords } from '../words.ts';
 
@@ -85,7 +85,8 @@ export const connbytes = defineMatch<ConnbytesMatch>({
     const bytes = (connection: Connection): bigint =>
       (original ? connection.bytes(Direction.original) : 0n) + (reply ? connection.bytes(Direction.reply) : 0n);
     return ({ connection }) => {
-      if (connection === null) return false;
+      // What a CT rule has left on the packet counts nothing.
+      if (connection === null || (connection.status & Status.template) !== 0) return false;
       let count = mode === 'packets' ? packets(connection) : bytes(connection);
       if (mode === 'avgpkt') {
         const number = packets(connection);

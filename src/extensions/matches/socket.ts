@@ -58,7 +58,8 @@ export const socket = defineMatch<SocketMatch>({
   compile(data, { family, machine: { host } }) {
     const find = family === 4 ? find4 : find6;
     return (packet, at) => {
-      const found = find(host, packet, at.inDevice);
+      // TPROXY may have given it to one.
+      const found = packet.socket ?? find(host, packet, at.inDevice);
       if (found === null) return false;
       if (found.wildcard && !data.nowildcard) return false;
       if (data.transparent && !found.transparent) return false;

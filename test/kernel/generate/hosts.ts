@@ -99,8 +99,11 @@ export function router(random: Random, kind: RouterKind = 'plain'): HostDescript
   };
 }
 
-/** What is special about a router: `crooked` routes and reverse path filters, `listening` sockets, `tracked` settings of conntrack. */
-export type RouterKind = 'plain' | 'crooked' | 'listening' | 'tracked';
+/**
+ * What is special about a router: `crooked` routes and reverse path filters, `listening` sockets, `tracked` settings of conntrack,
+ * `hasty` timeouts of connections.
+ */
+export type RouterKind = 'plain' | 'crooked' | 'listening' | 'tracked' | 'hasty';
 
 /** Answers to these take another interface than the one on which the packets come in. */
 const CROOKED = [
@@ -139,6 +142,21 @@ function settings(random: Random, kind: RouterKind): Record<string, number> {
       ...some(0.2, { 'net.netfilter.nf_conntrack_tcp_ignore_invalid_rst': 1 }),
       ...some(0.2, { 'net.netfilter.nf_conntrack_tcp_max_retrans': 1 }),
     };
+  }
+  if (kind === 'hasty') {
+    const timeouts = [
+      'udp_timeout',
+      'udp_timeout_stream',
+      'icmp_timeout',
+      'icmpv6_timeout',
+      'generic_timeout',
+      'tcp_timeout_syn_sent',
+      'tcp_timeout_established',
+      'tcp_timeout_close',
+    ];
+    return Object.fromEntries(
+      timeouts.filter(() => random.chance(0.4)).map((name) => [`net.netfilter.nf_conntrack_${name}`, random.int(1, 2)]),
+    );
   }
   return some(0.1, { 'net.ipv4.conf.all.rp_filter': random.int(1, 2) });
 }

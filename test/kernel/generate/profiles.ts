@@ -134,11 +134,12 @@ export const PROFILES: Record<string, Profile> = {
   time: {
     families: [4, 6],
     tables: ['filter'],
-    matches: ['spaced-limit', 'spaced-hashlimit', 'spaced-recent', 'conntrack', 'quota', 'time'],
+    matches: ['spaced-limit', 'spaced-hashlimit', 'spaced-recent', 'conntrack', 'conntrack', 'quota', 'time'],
     targets: ['ACCEPT', 'RETURN'],
     packets: [[0.4, bursts]],
     counting: 0.8,
-    gaps: [0, 0, 130_000, 370_000, 730_000],
+    gaps: [0, 0, 130_000, 370_000, 730_000, 1_310_000],
+    router: 'hasty',
     size: [6, 12],
   },
   ipv6: {
