@@ -166,8 +166,13 @@ else
 fi
 
 if [ -e /proc/sys/net/netfilter/nf_conntrack_count ]; then
-  take conntrack conntrack -L -o extended || keep conntrack /proc/net/nf_conntrack
-  [ -e /proc/net/if_inet6 ] && take conntrack-6 conntrack -L -f ipv6 -o extended
+  # Of both families; older tools do not know this form.
+  if conntrack -L -o save >"$dir/conntrack-save" 2>/dev/null; then
+    say ok conntrack-save 'conntrack -L -o save'
+  else
+    rm -f "$dir/conntrack-save"
+    take conntrack conntrack -L -o extended || keep conntrack /proc/net/nf_conntrack
+  fi
 else
   say absent conntrack 'no connections are tracked'
 fi

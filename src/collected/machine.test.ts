@@ -364,6 +364,6 @@ describe('rules', () => {
     expect(description.listen).toEqual(['tcp/22', { port: 'udp/53', address: '127.0.0.53', device: 'lo' }]);
     expect(description.neighbours).toEqual({ '192.0.2.9': '02:00:00:00:00:99' });
     expect(learnedMacs).toEqual({ br0: { '0200000000aa': { port: 'eth0', age: 0 } } });
-    expect(lines).toEqual(['conntrack: 1 connections are not taken over: the machine begins without any']);
+    expect(lines).toEqual(['conntrack: 1 connection is not taken over: the machine begins without any']);
   });
 });

@@ -12,6 +12,7 @@ import { Sysctls } from '../host/sysctl.ts';
 import { TABLE_MAIN } from '../host/tables.ts';
 import { formatAddress } from '../packet/address-text.ts';
 import { CollectedError, Collection, type Note, noteText, type ReadCollected, word, words } from './collection.ts';
+import { connectionLines } from './connections.ts';
 import { type CollectedAddress, type CollectedLink, readAddresses, readLinks } from './interfaces.ts';
 import { type CollectedRoute, readRoutes, routeKey } from './routes.ts';
 import { readRules } from './rules.ts';
@@ -28,6 +29,8 @@ export interface CollectedMachine {
   sets: string;
   /** The variant whose rules these are; null where there are none. */
   variant: 'nft' | 'legacy' | null;
+  /** Connections as lines for `conntrack -R`. */
+  connections: string[];
   /** When it was collected, microseconds since the epoch; 0 if that is not known. */
   time: number;
   /** What bridges know: by bridge, then MAC in hex, the port; `age` in microseconds, long before none for what is never forgotten. */
@@ -73,6 +76,7 @@ export function readMachine(read: ReadCollected): CollectedMachine {
     rules6: six.text,
     sets: collection.text('ipset-save') ?? '',
     variant: four.variant ?? six.variant,
+    connections: connectionLines(collection.text('conntrack-save') ?? ''),
     time: Number(collection.text('time')?.trim() || 0) * 1e6,
     learnedMacs: readLearnedMacs(collection),
     notes: collection.notes,
@@ -253,11 +257,15 @@ function readLearnedMacs(collection: Collection): CollectedMachine['learnedMacs'
   return learned;
 }
 
+/** Of the other forms in which conntrack lists connections none is read. */
 function tellConnections(collection: Collection): void {
-  for (const name of ['conntrack', 'conntrack-6']) {
-    const count = (collection.text(name) ?? '').split('\n').filter((line) => /\bsrc=/.test(line)).length;
-    if (count > 0) collection.noteFile(name, `${count} connections are not taken over: the machine begins without any`);
-  }
+  if (collection.text('conntrack-save') !== null) return;
+  const count = (collection.text('conntrack') ?? '').split('\n').filter((line) => /\bsrc=/.test(line)).length;
+  if (count > 0) collection.noteFile('conntrack', connectionsNote(count));
+}
+
+export function connectionsNote(count: number): string {
+  return `${count} ${count === 1 ? 'connection is' : 'connections are'} not taken over: the machine begins without any`;
 }
 
 /** Notes as lines. */

@@ -1,5 +1,5 @@
 import { CollectedError, noteText } from '../collected/collection.ts';
-import { COLLECTED_FILE, type CollectedMachine, readMachine } from '../collected/machine.ts';
+import { COLLECTED_FILE, type CollectedMachine, connectionsNote, readMachine } from '../collected/machine.ts';
 import type { HostDescription } from '../host/description.ts';
 import { HostFileError, parseHostYaml } from '../host/yaml.ts';
 import { NetworkError, type NetworkHost } from './description.ts';
@@ -62,8 +62,16 @@ export function readHostFiles(
       rules6: textOf('ip6tables', ip6tables, 'rules.v6'),
       sets: textOf('ipset', ipset, 'ipsets'),
     },
-    notes: (collected?.notes ?? []).map((note) => `${dir}/${noteText(note)}`),
+    notes:
+      collected === null
+        ? []
+        : [...collected.notes.map(noteText), ...withoutConnections(collected)].map((note) => `${dir}/${note}`),
   };
+}
+
+/** Every conversation meets the network as it is switched on. */
+function withoutConnections({ connections }: CollectedMachine): string[] {
+  return connections.length === 0 ? [] : [`conntrack-save: ${connectionsNote(connections.length)}`];
 }
 
 const COLLECTED_TEXTS = { 'rules.v4': 'rules4', 'rules.v6': 'rules6', ipsets: 'sets' } as const;

@@ -64,6 +64,32 @@ describe('iptsim import', () => {
     expect(JSON.parse(bridged.stdout).emitted).toMatchObject([{ dev: 'port1' }]);
   });
 
+  it('takes connections over: what belongs to them passes', () => {
+    const live = path.join(folder, 'live');
+    cpSync(collected, live, { recursive: true });
+    // As conntrack 1.4.7 saves a connection out of and one into translation.
+    const lines = [
+      '-A -t 431998 -u SEEN_REPLY,ASSURED -s 10.0.0.5 -d 192.0.2.200 -r 192.0.2.200 -n 203.0.113.10 -p tcp --sport 40000 --dport 443 --reply-port-src 443 --reply-port-dst 40777 --state ESTABLISHED',
+      '-A -t 431998 -u SEEN_REPLY,ASSURED -s 8.8.4.4 -d 203.0.113.11 -g 172.16.0.20 -q 8.8.4.4 -p tcp --sport 5000 --dport 8080 --reply-port-src 80 --reply-port-dst 5000 --state ESTABLISHED',
+    ];
+    writeFileSync(path.join(live, 'conntrack-save'), `${lines.join('\n')}\n`);
+    const out = path.join(folder, 'connected');
+    expect(iptsim(['import', live, '--out', out]).stdout).toContain('ipsets, 2 connections\n');
+    expect(iptsim(['--dir', out, 'conntrack', '-L', '-g']).stdout).toContain(
+      'src=172.16.0.20 dst=8.8.4.4 sport=80 dport=5000',
+    );
+    const answer = 'wan tcp 192.0.2.200:443 > 203.0.113.10:40777 A';
+    expect(JSON.parse(iptsim(['--dir', out, 'trace', '--json', answer]).stdout)).toMatchObject({
+      verdict: 'forwarded',
+      out: 'lan',
+      rule: 1,
+    });
+    writeFileSync(path.join(live, 'conntrack-save'), '-A nonsense\n');
+    expect(iptsim(['import', live, '--out', path.join(folder, 'nonsense')]).stderr).toContain(
+      'conntrack-save: not all connections are taken over: conntrack v1.4.7',
+    );
+  });
+
   it('writes over nothing unless told to', () => {
     const out = path.join(folder, 'state');
     expect(iptsim(['import', collected, '--out', out])).toMatchObject({

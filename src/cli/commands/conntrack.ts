@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Direction, Status } from '../../conntrack/connection.ts';
 import type { Entry } from '../../conntrack/entry.ts';
 import { type ConntrackService, createConntrack } from '../../conntrack/service.ts';
@@ -13,6 +13,7 @@ import { systemNames } from '../../state/names.ts';
 import { createEntry, requestedTuple, type UpdateResult, updateEntry } from '../conntrack/change.ts';
 import { EVENTS_FILE, showEvents } from '../conntrack/events.ts';
 import { createExpectation } from '../conntrack/expect.ts';
+import { readLabelFile } from '../conntrack/labels.ts';
 import { entryLine, expectationLine } from '../conntrack/print.ts';
 import { ConntrackProblem, PROGRAM } from '../conntrack/problem.ts';
 import { parseRequest, type Request } from '../conntrack/request.ts';
@@ -21,20 +22,6 @@ import type { Life, Style } from '../conntrack/style.ts';
 import { usage } from '../conntrack/usage.ts';
 import { XML_HEAD } from '../conntrack/xml.ts';
 import type { Command, Io } from '../io.ts';
-
-const LABEL_FILES = ['/etc/xtables/connlabel.conf', '/etc/xtables.conf/connlabel.conf'];
-
-/** `bit name` lines of connlabel.conf; null if there is no such file. */
-function readLabelFile(): ReadonlyMap<string, number> | null {
-  const file = LABEL_FILES.find((name) => existsSync(name));
-  if (file === undefined) return null;
-  const names = new Map<string, number>();
-  for (const line of readFileSync(file, 'latin1').split('\n')) {
-    const match = /^\s*([0-9]+)\s+(\S+)/.exec(line);
-    if (match !== null) names.set(match[2]!, Number(match[1]));
-  }
-  return names;
-}
 
 /** conntrack(8) of conntrack-tools 1.4.7, on the table in the state directory. */
 export const conntrack: Command = async (_name, args, io) => {
@@ -64,22 +51,23 @@ async function loadFile(file: string, io: Io): Promise<number> {
   io.openingFile?.(file);
   let text: string;
   try {
-    text = readFileSync(file === '-' ? 0 : file, 'latin1');
+    text = file === '-' ? io.readStdin() : readFileSync(file, 'latin1');
   } catch {
     throw new ConntrackProblem(`Failed to open file ${file} for reading`);
   }
   const counts = new Map<string, number>();
-  for (const line of text.split('\n')) {
-    const words = line.trim().split(/\s+/);
-    if (words[0] === '' || words[0]!.startsWith('#')) continue;
-    const request = parse(words);
-    const command = request.command ?? 'help';
-    if (!['create', 'add', 'delete', 'flush', 'update'].includes(command)) {
-      throw new ConntrackProblem(`Cannot use command \`${words[0]}' with --load-file`);
+  await changing(io, true, (table) => {
+    for (const line of text.split('\n')) {
+      const words = line.trim().split(/\s+/);
+      if (words[0] === '' || words[0]!.startsWith('#')) continue;
+      const request = parse(words);
+      const command = request.command ?? 'help';
+      if (!['create', 'add', 'delete', 'flush', 'update'].includes(command)) {
+        throw new ConntrackProblem(`Cannot use command \`${words[0]}' with --load-file`);
+      }
+      counts.set(command, (counts.get(command) ?? 0) + apply(request, table, io));
     }
-    const count = await change(request, io);
-    counts.set(command, (counts.get(command) ?? 0) + count);
-  }
+  });
   for (const [command, count] of counts) io.err(`${PROGRAM}: ${summary(command, count)}`);
   return 0;
 }
@@ -197,13 +185,18 @@ async function change(request: Request, io: Io): Promise<number> {
   if (command === 'list' || command === 'expect-list' || command === 'get' || command === 'expect-get') {
     if (!request.options.has('z')) return apply(request, open(io), io);
   }
+  return changing(io, command === 'create' || command === 'add', (table) => apply(request, table, io));
+}
+
+/** Does something to the table of the directory under its lock; `adds`: entries may be made. */
+async function changing<T>(io: Io, adds: boolean, work: (table: Table) => T): Promise<T> {
   const release = lockDirectory(io.directory);
   try {
     const table = open(io);
-    if (command === 'create' || command === 'add') await applySysctls(table.service, io);
+    if (adds) await applySysctls(table.service, io);
     const before = table.service.save();
     try {
-      return apply(request, table, io);
+      return work(table);
     } finally {
       // An error does not undo what was done before it.
       const after = table.service.save();

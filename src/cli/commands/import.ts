@@ -13,6 +13,7 @@ import { systemNames } from '../../state/names.ts';
 import { readRules } from '../../syntax/rules-reader.ts';
 import { RulesError } from '../../syntax/save-format.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
+import { conntrack } from './conntrack.ts';
 
 const EXAMPLES = `
 Examples:
@@ -38,7 +39,7 @@ interface ImportFlags {
 const FILES = ['host.yaml', 'rules.v4', 'rules.v6', 'ipsets', 'machine.json'];
 
 /** `iptsim import`. */
-export const importMachine: CliCommand = (_name, args, io) => {
+export const importMachine: CliCommand = async (_name, args, io) => {
   let status = 0;
   const program = new Command('iptsim import')
     .description('Makes a state directory of what iptsim-collect.sh collected on a live machine.')
@@ -50,11 +51,11 @@ export const importMachine: CliCommand = (_name, args, io) => {
     .addHelpText('after', EXAMPLES)
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .exitOverride()
-    .action((directory: string, flags: ImportFlags) => {
-      status = run(directory, flags, io);
+    .action(async (directory: string, flags: ImportFlags) => {
+      status = await run(directory, flags, io);
     });
   try {
-    program.parse(args as string[], { from: 'user' });
+    await program.parseAsync(args as string[], { from: 'user' });
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -64,7 +65,7 @@ export const importMachine: CliCommand = (_name, args, io) => {
   }
 };
 
-function run(directory: string, flags: ImportFlags, io: Io): number {
+async function run(directory: string, flags: ImportFlags, io: Io): Promise<number> {
   if (!existsSync(directory)) throw new StateError(`${directory}: No such file or directory`);
   let machine: CollectedMachine;
   try {
@@ -81,20 +82,21 @@ function run(directory: string, flags: ImportFlags, io: Io): number {
     );
   }
   tellWrongRules(machine, io);
+  makeDirectory(out);
+  await takeConnections(machine, out, io);
   const notes = machine.notes.map(noteText);
   const title = `${machine.hostname ?? 'A machine'}, as collected in ${path.basename(path.resolve(directory))}.`;
   const comment = [title, ...(notes.length > 0 ? ['Not as on the machine:', ...notes.map((note) => `- ${note}`)] : [])];
+  const connections = machine.connections.length;
   const texts: Record<string, string> = {
     'host.yaml': hostYaml(machine.description, comment.join('\n')),
     'rules.v4': machine.rules4,
     'rules.v6': machine.rules6,
     ipsets: machine.sets,
   };
-  makeDirectory(out);
   const unlock = lockDirectory(out);
   try {
     for (const [name, text] of Object.entries(texts)) writeStateFile(out, name, text);
-    writeMachineMemory(out, memoryOf(machine));
   } finally {
     unlock?.();
   }
@@ -104,10 +106,38 @@ function run(directory: string, flags: ImportFlags, io: Io): number {
     );
   } else {
     for (const note of notes) io.err(`iptsim import: ${note}\n`);
-    io.out(`${out}: ${Object.keys(texts).join(', ')}${summary(machine, out)}\n`);
+    io.out(
+      `${out}: ${Object.keys(texts).join(', ')}${connections > 0 ? `, ${connections} ${connections === 1 ? 'connection' : 'connections'}` : ''}${summary(machine, out)}\n`,
+    );
   }
   return flags.strict === true && notes.length > 0 ? 1 : 0;
 }
+
+/** Puts the connections into the table of the state directory, as `conntrack -R` does; what cannot be had is noted. */
+async function takeConnections(machine: CollectedMachine, out: string, io: Io): Promise<void> {
+  const unlock = lockDirectory(out);
+  try {
+    writeMachineMemory(out, memoryOf(machine));
+  } finally {
+    unlock?.();
+  }
+  if (machine.connections.length === 0) return;
+  let told = '';
+  const quiet: Io = {
+    ...io,
+    directory: out,
+    out: () => {},
+    readStdin: () => `${machine.connections.join('\n')}\n`,
+    err: (text) => {
+      told += text;
+    },
+  };
+  const status = await conntrack('conntrack', ['-R', '-'], quiet);
+  if (status !== 0)
+    machine.notes.push({ file: CONNECTIONS, entry: null, text: `not all connections are taken over: ${told.trim()}` });
+}
+
+const CONNECTIONS = 'conntrack-save';
 
 /** A machine that has just been switched on, whose bridges know who is where. */
 function memoryOf({ learnedMacs, time }: CollectedMachine): MachineMemory {
