@@ -137,6 +137,13 @@ describe('what is wrong', () => {
     });
   });
 
+  it('with rules that kube-proxy has written before, too', () => {
+    expect(at(network({ iptables: '*nat\n:KUBE-SERVICES - [0:0]\nCOMMIT\n' }))).toMatchObject({
+      path: ['hosts', 'one', 'kubernetes'],
+      message: 'hosts.one.iptables has the chains of kube-proxy already: leave them out, or "kubernetes"',
+    });
+  });
+
   it('with the name of the node, too', () => {
     expect(at(network(), CLUSTER + NODES)).toBeNull();
     expect(at(network({ kubernetes: { files: ['cluster.yaml'], node: 'two' } }), CLUSTER + NODES)).toMatchObject({

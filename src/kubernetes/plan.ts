@@ -76,7 +76,11 @@ function withNode(host: HostPlan, { cluster, sockets, node: name, path }: Member
     const nodes = [...cluster.nodes.keys()].join(', ');
     throw new NetworkError([...path, 'node'], `no Node ${name} in these files; there are ${nodes}`);
   }
-  const { description } = host;
+  const { description, texts } = host;
+  for (const { text, from } of [texts.rules4, texts.rules6]) {
+    if (/^:KUBE-SERVICES /m.test(text))
+      throw new NetworkError(path, `${from} has the chains of kube-proxy already: leave them out, or "kubernetes"`);
+  }
   const own = hostOf(host).devices.flatMap((device) =>
     device.addresses.map(({ family, address }): Address & { loopback: boolean } => ({
       family,
