@@ -254,6 +254,25 @@ describe('addresses and routes', () => {
     ]);
   });
 
+  it('IPv6 routes without an address in them', () => {
+    const { description } = machine(
+      [eth0],
+      {},
+      {
+        'ip-6-route.json': [
+          { dst: 'default', dev: 'eth0', metric: 1024, flags: [], pref: 'medium' },
+          { type: 'unreachable', dst: 'default', dev: 'lo', table: '7', metric: 4294967295, flags: [], pref: 'medium' },
+          { dst: 'default', gateway: 'fe80::1', dev: 'eth0', metric: 100, flags: [], pref: 'medium' },
+        ],
+      },
+    );
+    expect(description.routes).toEqual([
+      '-6 default dev eth0 metric 1024',
+      '-6 unreachable default table 7 metric 4294967295',
+      'default via fe80::1 dev eth0 metric 100',
+    ]);
+  });
+
   it('rules of the kernel that are gone', () => {
     const { lines } = machine(
       [],

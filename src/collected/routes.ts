@@ -130,7 +130,6 @@ function readRoute(
   const hasGateway = word(hop, 'gateway') !== null || isFields(hop.via);
   const source = word(fields, 'prefsrc');
   const parts = [type === 'unicast' ? '' : type, length === 0 ? 'default' : target];
-  if (length === 0 && family === 6) parts.unshift('-6');
   const tos = word(fields, 'tos');
   if (tos !== null) parts.push('tos', tos);
   if (hasGateway) parts.push(gatewayText(hop));
@@ -154,9 +153,14 @@ function readRoute(
     family,
     key: routeKey(family, table, type, `${formatAddress(family, prefix.words)}/${length}`, device ?? '', metric),
     source,
-    text: parts.filter((part) => part !== '').join(' '),
+    text: withFamily(family, parts.filter((part) => part !== '').join(' ')),
     viaGateway: hasGateway,
   };
+}
+
+/** A default route of IPv6 without a gateway says so. */
+function withFamily(family: Family, text: string): string {
+  return family === 6 && !text.includes(':') ? `-6 ${text}` : text;
 }
 
 export function routeKey(

@@ -37,7 +37,8 @@ export function interfaceLines(description: HostDescription): string[] {
     lines.push(`link set ${name} up`);
   }
   for (const route of description.routes ?? []) {
-    lines.push(`${route.includes(':') ? '-6 ' : ''}route add ${route}`);
+    const six = route.startsWith('-6 ') || route.includes(':');
+    lines.push(`${six ? '-6 ' : ''}route add ${route.replace(/^-[46] /, '')}`);
   }
   return lines;
 }
