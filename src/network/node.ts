@@ -1,12 +1,12 @@
 import { RandomGenerator, SimulationClock } from '../datapath/clock.ts';
 import type { Host, SocketAnswer } from '../datapath/environment.ts';
-import { loadRuleset } from '../datapath/load.ts';
+import { loadRuleset, storeCounters } from '../datapath/load.ts';
 import { createMachine } from '../datapath/machine.ts';
 import type { LoadedRuleset, Machine, MachineMemory, MachineOptions } from '../datapath/machine-contract.ts';
 import type { NameServices, Variant } from '../extensions/contract.ts';
 import { HostError } from '../host/description.ts';
 import { createHost } from '../host/host.ts';
-import { createSets, readSetHeaders, SetTextError } from '../ipset/index.ts';
+import { createSets, readSetHeaders, type SetPlaces, SetTextError } from '../ipset/index.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { RuleTextSettings } from '../syntax/rule-text.ts';
@@ -37,6 +37,15 @@ export interface NetworkNode {
   readonly steps: Step[];
   /** Sockets that processes connected for conversations, as `socketKey`. */
   readonly sockets: Set<string>;
+  /** Writes the counters into the rulesets; returns what else the host would keep. */
+  keep(): KeptNode;
+}
+
+/** Sets of a host as `ipset save` text with what is kept beside it, and what its machine remembers. */
+export interface KeptNode {
+  sets: string;
+  places: SetPlaces | null;
+  memory: MachineMemory;
 }
 
 const OWN_SOCKET: SocketAnswer = { owner: { uid: 0, gid: 0 }, wildcard: false, transparent: false, mark: 0 };
@@ -54,7 +63,6 @@ export type Resolve = (family: Family, address: AddressWords, device: string) =>
  *
  * @param host of the plan (`hostOf`); from now on it knows its neighbours and the sockets of conversations
  * @param learned what its bridges know of the network already
- * @param memory what it remembers from before; null for a host just switched on
  */
 export function createNode(
   plan: HostPlan,
@@ -63,9 +71,9 @@ export function createNode(
   settings: NodeSettings,
   resolve: Resolve,
   learned: MachineMemory['learnedMacs'],
-  memory: MachineMemory | null = null,
 ): NetworkNode {
   const { texts } = plan;
+  const memory = plan.memory ?? null;
   const headers = new Map(readSetHeaders(texts.sets.text).map((header) => [header.name, header]));
   const shared = {
     variant: settings.variant,
@@ -84,14 +92,15 @@ export function createNode(
     (sockets.has(socketKey(protocol, destinationPort, source, sourcePort)) ? OWN_SOCKET : null);
   const [ruleset4, loaded4] = rulesOf(plan, texts.rules4, plan.added?.rules4, settings4);
   const [ruleset6, loaded6] = rulesOf(plan, texts.rules6, plan.added?.rules6, settings6);
-  const clock = new SimulationClock();
+  const clock = new SimulationClock(memory?.uptime ?? 0);
   const random = new RandomGenerator(settings.seed + index * 7919);
   const steps: Step[] = [];
+  const sets = setsOf(plan, settings.names, clock, random);
   const options: MachineOptions = {
     host,
     ruleset4: loaded4,
     ruleset6: loaded6,
-    sets: setsOf(plan, settings.names, clock, random),
+    sets,
     variant: settings.variant,
     clock,
     random,
@@ -103,7 +112,13 @@ export function createNode(
   if (Object.keys(learned).length > 0) {
     machine = createMachine({ ...options, memory: { ...machine.memory(), learnedMacs: learned } });
   }
-  return { name: plan.name, host, machine, ruleset4, ruleset6, settings4, settings6, steps, sockets };
+  const keep = (): KeptNode => {
+    machine.writeCounters();
+    storeCounters(loaded4, ruleset4);
+    storeCounters(loaded6, ruleset6);
+    return { sets: sets.toText(), places: sets.places(), memory: machine.memory() };
+  };
+  return { name: plan.name, host, machine, ruleset4, ruleset6, settings4, settings6, steps, sockets, keep };
 }
 
 /** The machine of a plan, not yet switched on. Throws NetworkError where the description is wrong. */

@@ -1,3 +1,4 @@
+import type { MachineMemory } from '../datapath/machine-contract.ts';
 import type { HostDescription, InterfaceDescription } from '../host/description.ts';
 import { type NetworkDescription, NetworkError } from './description.ts';
 import { type HostTexts, type ReadFile, readHostFiles } from './files.ts';
@@ -6,6 +7,8 @@ import { INTERNET, planInternet } from './internet.ts';
 /** A host ready to be switched on: everything said about it, from wherever, in one place. */
 export interface HostPlan {
   name: string;
+  /** What it remembers of the time before it is switched on; its clock stands at 0. */
+  memory?: MachineMemory | null;
   description: HostDescription;
   texts: HostTexts;
   /** Rules that come to these, as `iptables-restore --noflush` adds them. */

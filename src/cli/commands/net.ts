@@ -7,11 +7,13 @@ import type { NetworkPlan } from '../../network/plan.ts';
 import { conversationObject } from '../../network/report-json.ts';
 import { conversationText, resultText } from '../../network/report-text.ts';
 import { type NetworkFile, NetworkFileError } from '../../network/yaml.ts';
+import { StateError } from '../../state/files.ts';
 import { PLAIN } from '../../trace/reporters/text-layout.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
 import { planWithGroups } from '../network/groups.ts';
 import { located, readNetworkFile, startNetwork } from '../network/load.ts';
 import { captureLinks } from '../network/pcap.ts';
+import { commitState, withState } from '../network/state.ts';
 import { palette } from '../trace/palette.ts';
 
 const WIDTH = 100;
@@ -38,6 +40,8 @@ interface TraceFlags {
   json?: boolean;
   writePcap?: string;
   verbose?: boolean;
+  state?: string;
+  commit?: boolean;
   seed: number;
   color: boolean;
 }
@@ -67,6 +71,11 @@ export const net: CliCommand = async (_name, args, io) => {
     .option('--json', 'one JSON object')
     .option('--write-pcap <dir>', 'write what crosses each link, one capture for each')
     .option('-v, --verbose', 'hooks, tables and rules of every host')
+    .option(
+      '--state <dir>',
+      'hosts with a state directory DIR/HOST have the rules, sets and connections that are there',
+    )
+    .option('--commit', 'write back to these what the conversation has changed')
     .option('--seed <n>', 'seed of the random generators', wholeNumber, 1)
     .option('--no-color', 'no colours')
     .addHelpText('after', EXAMPLES)
@@ -86,15 +95,18 @@ export const net: CliCommand = async (_name, args, io) => {
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof NetworkFileError) && !(error instanceof QuestionError)) throw error;
-    io.err(`iptsim net: ${error.message}\n`);
+    const isKnown = [NetworkFileError, QuestionError, StateError].some((kind) => error instanceof kind);
+    if (!isKnown) throw error;
+    io.err(`iptsim net: ${(error as Error).message}\n`);
     return error instanceof QuestionError ? 2 : 1;
   }
 };
 
 function trace(name: string, flags: TraceFlags, io: Io): void {
   const file = readNetworkFile(name);
-  const network = startNetwork(file, planned(file, name, io), io, flags.seed);
+  if (flags.commit && flags.state === undefined) throw new QuestionError('--commit needs --state');
+  const plan = planned(file, name, io);
+  const network = startNetwork(file, flags.state === undefined ? plan : withState(plan, flags.state), io, flags.seed);
   const close = flags.writePcap === undefined ? () => {} : captureLinks(network, flags.writePcap);
   const family = flags.ipv6 ? 6 : null;
   const conversation = ask(
@@ -104,6 +116,7 @@ function trace(name: string, flags: TraceFlags, io: Io): void {
     null,
   );
   close();
+  if (flags.commit) commitState(network, flags.state!);
   if (flags.json) io.out(`${JSON.stringify(conversationObject(conversation))}\n`);
   else {
     const colours = palette(flags.color && io.stdoutIsTerminal, io.env);

@@ -179,7 +179,7 @@ export class Watch {
       sets: { text: sets, from },
     };
     const memory = this.memories.get(host) ?? null;
-    const node = createNode({ ...plan, texts }, hostOf(plan), 0, this.settings, () => null, {}, memory);
+    const node = createNode({ ...plan, texts, memory }, hostOf(plan), 0, this.settings, () => null, {});
     this.nodes.set(host, node);
   }
 
