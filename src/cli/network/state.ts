@@ -24,7 +24,7 @@ export function withState(plan: NetworkPlan, state: string): NetworkPlan {
       ...own,
       texts: { rules4: textOf(rulesFileName(4)), rules6: textOf(rulesFileName(6)), sets: textOf(SETS_FILE) },
       // The conversation begins now: what remained then still remains.
-      memory: memory === null ? null : { ...memory, clock: 0 },
+      memory: memory === null ? null : { ...memory, clock: 0, uptime: memory.uptime ?? 0 },
     };
   });
   return { ...plan, hosts };
