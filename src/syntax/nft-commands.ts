@@ -62,8 +62,7 @@ export function queueNft(line: CommandLine, transaction: NftTransaction, lineNum
       break;
   }
   if ((command & Cmd.zero) !== 0) {
-    const listed = (command & (Cmd.list | Cmd.listRules)) !== 0;
-    put((running, table) => zero(running, table, chain, verbose, listed));
+    put((running, table) => zero(running, table, chain, verbose));
   }
   if ((command & Cmd.zeroNumber) !== 0) {
     put((running, table) => {
@@ -92,32 +91,22 @@ function list(line: CommandLine, table: NftTable, session: Session): void {
       !table.exists || draft.before.chains.has(name) ? draft.references(name) : null;
     listTable(draft, line, listFormat(line, session), session, referencesOf);
   } else listRules(draft, line, session);
+  for (const { name, absent } of draft.table.chains.values()) {
+    if (absent === true && (line.chain === null || line.chain === name)) table.listed.add(name);
+  }
 }
 
-/** -Z, which knows only chains that are there; a listing before it has brought all of them into the cache. */
-function zero(
-  transaction: NftTransaction,
-  table: NftTable,
-  name: string | null,
-  verbose: boolean,
-  listed: boolean,
-): void {
+/** -Z, which knows only chains that are there; what a listing has shown is made by it, unless the table is missing too. */
+function zero(transaction: NftTransaction, table: NftTable, name: string | null, verbose: boolean): void {
   const { draft } = table;
-  if (listed && !table.exists) {
-    for (const chain of draft.table.chains.values()) {
-      if (name !== null && chain.name !== name) continue;
-      if (verbose) transaction.session.out(`Zeroing chain \`${chain.name}'\n`);
-      transaction.refuse('CHAIN_ZERO', 'ENOENT', `chain ${chain.name}`);
-    }
-    return;
-  }
-  if (listed) transaction.make(table, name);
   const chains =
     name === null
-      ? [...draft.finished().chains.values()].filter((chain) => chain.absent !== true)
+      ? [...draft.finished().chains.values()].filter((chain) => transaction.find(table, chain.name) !== undefined)
       : [mustFind(transaction, table, name, 'zero')];
   for (const chain of chains) {
     if (verbose) transaction.session.out(`Zeroing chain \`${chain.name}'\n`);
+    if (!table.exists) transaction.checkListed(table, 'CHAIN_ZERO', chain.name, `chain ${chain.name}`);
+    else transaction.make(table, chain.name);
     draft.zeroChain(chain);
   }
 }
@@ -131,6 +120,9 @@ export function flush(transaction: NftTransaction, table: NftTable, name: string
   const chains = name === null ? [...draft.finished().chains.values()] : [mustFind(transaction, table, name, 'flush')];
   for (const chain of chains) {
     if (verbose) transaction.session.out(`Flushing chain \`${chain.name}'\n`);
+    if (name !== null || verbose) {
+      transaction.checkListed(table, 'RULE_FLUSH', chain.name, `rule in chain ${chain.name}`);
+    }
     draft.flush(chain);
   }
 }
@@ -164,6 +156,7 @@ export function setPolicy(
   const chain = table.draft.chain(name);
   if (chain === undefined || chain.policy === null) throw new StepError('set-policy', 'ENOENT');
   transaction.make(table, name);
+  table.listed.delete(name);
   if (policy !== '-') chain.policy = policy;
   if (counters === null) return;
   chain.packets = counters.packets;
@@ -180,10 +173,11 @@ export function deleteChains(
   const { draft } = table;
   const chains =
     name === null
-      ? [...draft.finished().chains.values()].filter((chain) => chain.absent !== true)
+      ? [...draft.finished().chains.values()].filter((chain) => transaction.find(table, chain.name) !== undefined)
       : [mustFind(transaction, table, name, 'delete-chain')];
   for (const chain of chains) {
     if (chain.policy !== null) {
+      transaction.checkListed(table, 'CHAIN_DEL', chain.name, `chain ${chain.name}`);
       // A built-in chain goes too if nothing would be lost; with a name, rules are for the kernel to find.
       if (chain.policy === 'ACCEPT' && chain.rules.length === 0) chain.absent = true;
       else if (name !== null && chain.policy === 'ACCEPT') {
@@ -270,8 +264,9 @@ function ruleStep(running: NftTransaction, table: NftTable, step: RuleStep): voi
   // What the kernel refuses for a reason of its own is not checked once more.
   const checked = refusal !== null || (jumpTo !== null && draft.chain(jumpTo)?.policy !== null) ? null : step.checked;
   const ask = (name: string): void => {
-    if (refusal !== null) running.refuse(name, refusal, `rule in chain ${chainName}`);
-    running.checkJump(table, name, chainName, jumpTo);
+    if (table.listed.has(chainName)) running.refuse(name, 'ENOENT', `rule in chain ${chainName}`);
+    else if (refusal !== null) running.refuse(name, refusal, `rule in chain ${chainName}`);
+    else running.checkJump(table, name, chainName, jumpTo);
   };
   switch (line.command) {
     case Cmd.append: {

@@ -23,6 +23,8 @@ export interface NftTable {
   exists: boolean;
   /** Whether it had it before them. */
   readonly existed: boolean;
+  /** Built-in chains that a listing has shown although nobody has made them: the steps after it take them for there. */
+  readonly listed: Set<string>;
 }
 
 interface QueuedStep {
@@ -75,6 +77,7 @@ export class NftTransaction {
       draft: new TableDraft(stored ?? absentTable(name)),
       exists: stored !== undefined,
       existed: stored !== undefined,
+      listed: new Set(),
     };
     this.tables.set(name, table);
     return table;
@@ -85,13 +88,13 @@ export class NftTransaction {
     const stored = this.session.ruleset.tables.get(name);
     const draft = new TableDraft(stored ?? absentTable(name));
     draft.table.chains = absentTable(name).chains;
-    this.tables.set(name, { draft, exists: false, existed: false });
+    this.tables.set(name, { draft, exists: false, existed: false, listed: new Set() });
   }
 
   /** A chain in the cache: user-defined, or built-in and made already. */
   find(table: NftTable, name: string): Chain | undefined {
     const chain = table.draft.chain(name);
-    return chain === undefined || chain.absent === true ? undefined : chain;
+    return chain?.absent === true && !table.listed.has(name) ? undefined : chain;
   }
 
   /** Makes the table, and the built-in chain of that name (all of them for null), before something goes into it. */
@@ -113,10 +116,16 @@ export class NftTransaction {
     this.refusals.push({ line: this.line, step, errno, object });
   }
 
+  /** What is to be done with a chain that is only taken for there is for the kernel to refuse. */
+  checkListed(table: NftTable, step: string, chain: string, object: string): void {
+    if (table.listed.has(chain)) this.refuse(step, 'ENOENT', object);
+  }
+
   /** A jump to a built-in chain is for the kernel to refuse. */
   checkJump(table: NftTable, step: string, chain: string, jumpTo: string | null): void {
     if (jumpTo === null || !isBuiltin(table.draft.table.name, jumpTo)) return;
-    const errno = this.find(table, jumpTo) === undefined ? 'ENOENT' : 'EOPNOTSUPP';
+    const missing = table.listed.has(jumpTo) || this.find(table, jumpTo) === undefined;
+    const errno = missing ? 'ENOENT' : 'EOPNOTSUPP';
     this.refuse(step, errno, `rule in chain ${chain}`);
   }
 
@@ -154,6 +163,7 @@ export class NftTransaction {
       this.make(table, step.chain);
       const chain = this.find(table, step.chain);
       if (chain === undefined) throw new StepError('append', 'ENOENT');
+      this.checkListed(table, 'RULE_APPEND', step.chain, `rule in chain ${step.chain}`);
       table.draft.insert(chain, chain.rules.length, step.rule, null);
     }
   }

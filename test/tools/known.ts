@@ -55,16 +55,6 @@ export const KNOWN: readonly KnownDifference[] = [
       real.out.replaceAll('Flags: 01', 'Flags: 00') === simulated.out.replaceAll('Flags: 01', 'Flags: 00'),
   },
   {
-    reason:
-      'iptables-nft-restore: after a listing (-L, -S) in the input the real tool takes built-in chains for there that are not, and what is then done with them fails',
-    matches: (call, real, simulated, variant) =>
-      variant === 'nft' &&
-      call.tool === 'restore' &&
-      /^\s*(\[.*\]\s*)?-[LS]\b/m.test(call.stdin ?? '') &&
-      real.status !== 0 &&
-      real.err !== simulated.err,
-  },
-  {
     reason: 'iptables-xml prints what was left in memory as the counters of a chain that has none',
     matches: (call, real, simulated) =>
       call.tool === 'xml' && real.out.replace(LONG_COUNT, '"0"') === simulated.out.replace(LONG_COUNT, '"0"'),
