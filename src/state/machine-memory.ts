@@ -9,18 +9,21 @@ export const NAMED_STATE_FILE = 'named-state.json';
 /** Clock, random generator, learned MACs, waiting fragments. */
 export const MACHINE_FILE = 'machine.json';
 
+/** What a state directory remembers; where only commands have left something (`conntrack -I`), no clock has begun to run. */
+export type StoredMemory = Omit<MachineMemory, 'clock' | 'uptime'> & { clock: number | null; uptime: number | null };
+
 type MachineFile = Omit<MachineMemory, 'ruleState' | 'namedState' | 'conntrack'>;
 
 /** What the machine remembered when it was last committed; null in a directory in which nothing was. Throws StateError. */
-export function readMachineMemory(directory: string): MachineMemory | null {
+export function readMachineMemory(directory: string): StoredMemory | null {
   const machine = readJson<MachineFile>(directory, MACHINE_FILE);
   const ruleState = readJson<MachineMemory['ruleState']>(directory, RULE_STATE_FILE);
   const namedState = readJson<MachineMemory['namedState']>(directory, NAMED_STATE_FILE);
   const conntrack = readStateFile(directory, CONNTRACK_FILE);
   if (machine === null && ruleState === null && namedState === null && conntrack === null) return null;
   return {
-    clock: machine?.clock ?? 0,
-    uptime: machine?.uptime ?? 0,
+    clock: machine?.clock ?? null,
+    uptime: machine?.uptime ?? null,
     random: machine?.random ?? [],
     learnedMacs: machine?.learnedMacs ?? {},
     fragments: machine?.fragments ?? null,

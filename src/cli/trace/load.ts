@@ -136,7 +136,10 @@ function readMachine(
         variant: io.variant,
         clock,
         random,
-        memory: memory === null ? null : { ...memory, clock: Math.min(memory.clock, start) },
+        memory:
+          memory === null
+            ? null
+            : { ...memory, uptime: memory.uptime ?? start, clock: Math.min(memory.clock ?? start, start) },
         ...(fingerprints === null ? {} : { namedState: fingerprintState(fingerprints) }),
         ...listeners,
       });
