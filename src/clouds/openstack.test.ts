@@ -7,7 +7,7 @@ const read = (...values: unknown[]) =>
     values.map((value, index) => ({ name: `${index}.json`, text: JSON.stringify(value) })),
     null,
   );
-const web = { ID: 'w', Name: 'web', Description: '', Project: 'p', Tags: [] };
+const web = { ID: 'w', Name: 'web', Description: '', Project: 'p', Tags: [], Stateful: true };
 
 describe('openstack security group rule list', () => {
   const row = {
@@ -61,6 +61,18 @@ describe('openstack security group rule list', () => {
     const { groups, warnings } = read([one, { ...one, 'Port Range': '23:23' }]);
     expect(groups.get('0')!.rules).toHaveLength(2);
     expect(warnings).toEqual([expect.stringContaining('0.json: [0] (r): the list does not say whose rules these are')]);
+  });
+
+  it('tells what lists do not say', () => {
+    const { Stateful: _stateful, ...listed } = web;
+    expect(read([listed]).warnings).toEqual([
+      '0.json: no rules in any of the files: openstack security group rule list -f json has them',
+      '0.json: lists do not say which groups are stateless: all are taken for stateful; openstack security group show -f json says it',
+    ]);
+    expect(read([listed], { id: 'w', name: 'web', rules: [], stateful: false })).toMatchObject({
+      groups: new Map([['web', { stateful: false }]]),
+      warnings: [],
+    });
   });
 
   it('names what is in none of the files', () => {

@@ -116,10 +116,27 @@ class OpenStackReader {
     }
     this.#nameGroups(group);
     for (const item of group) this.#group(item);
+    this.#tellMissing();
     for (const item of rule) this.#rule(item.fields, this.#groupOf(item), item.at);
     for (const [id, each] of this.#groups) this.#all.groups.set(this.#names.of(id, null), closeGroup(each));
     for (const item of port) this.#port(item);
     return this.#all;
+  }
+
+  /** What lists do not say. */
+  #tellMissing(): void {
+    const { group, rule } = this.#items;
+    if (rule.length === 0 && group.length > 0 && group.every(({ fields }) => fields.rules === undefined)) {
+      this.#all.warnings.push(
+        `${group[0]!.file}: no rules in any of the files: openstack security group rule list -f json has them`,
+      );
+    }
+    const shown = new Set(group.filter(({ fields }) => fields.stateful !== undefined).map(({ fields }) => fields.id));
+    const unsaid = group.find(({ fields }) => fields.rules === undefined && !shown.has(fields.id));
+    if (unsaid === undefined) return;
+    this.#all.warnings.push(
+      `${unsaid.file}: lists do not say which groups are stateless: all are taken for stateful; openstack security group show -f json says it`,
+    );
   }
 
   /** Every project has a group called default: where there are several of a name, ids tell them apart. */
