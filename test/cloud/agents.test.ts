@@ -107,8 +107,7 @@ const FLOWS: ProbeFlow[] = [0, 1, 2, 3].flatMap((from) =>
   ),
 );
 
-/** Watches the change of hosts that are at one cloud to another. */
-function watchChange(hosts: Hosts, to: Declared): { watch: Watch; states: Hosts[] } {
+function watchOf(hosts: Hosts, to: Declared): Watch {
   const leaving = [...hosts].flatMap(([name, host]) => plan(name, host, to).leaving);
   const places = {
     plan: to.plan,
@@ -118,7 +117,12 @@ function watchChange(hosts: Hosts, to: Declared): { watch: Watch; states: Hosts[
   const plans = plansWithTaps(to.plan, leaving);
   const standing = new Map([...hosts].map(([name, host]) => [name, host.standing()]));
   const settings = { names: wellKnownNames(), variant: 'nft', seed: 1 } as const;
-  const watch = new Watch(watchedFlows(FLOWS, places, plans), plans, standing, settings);
+  return new Watch(watchedFlows(FLOWS, places, plans), plans, standing, settings);
+}
+
+/** Watches the change of hosts that are at one cloud to another. */
+function watchChange(hosts: Hosts, to: Declared): { watch: Watch; states: Hosts[] } {
+  const watch = watchOf(hosts, to);
   const states = [copied(hosts)];
   apply(hosts, to, (name, command, judge) => {
     const label = command.tool === 'conntrack' ? 'conntrack' : command.lines.join('; ');
@@ -171,6 +175,46 @@ describe('changes between random clouds', () => {
         expect(comparable(stopped)).toEqual(loaded(declare(last)));
       }),
       { numRuns: RUNS, seed: 12, endOnFailure: true },
+    );
+  });
+});
+
+describe('what careless agents do', () => {
+  const declaredWith = (port: string, group: 'A' | 'C'): Declared =>
+    declare({
+      groups: {
+        A: { rules: [] },
+        B: {
+          rules: [
+            { direction: 'ingress', protocol: 'tcp', ports: port, remote_group: 'A' },
+            { direction: 'ingress', protocol: 'udp' },
+          ],
+        },
+        C: { rules: [] },
+      },
+      vms: [
+        { on: 'one', groups: ['B'] },
+        { on: 'one', groups: [group] },
+        { on: 'one', groups: ['A'] },
+        { on: 'two', groups: ['A'] },
+      ],
+    });
+  const [from, to] = [declaredWith('22', 'C'), declaredWith('81', 'A')];
+
+  it('is seen: a member comes before the rule goes, connections are forgotten that may go on', () => {
+    const hosts = newHosts();
+    apply(hosts, from);
+    const watch = watchOf(hosts, to);
+    const host = hosts.get('one')!;
+    host.ipset(['add NIPv4A 10.0.0.2']);
+    watch.step('add', 'one', host.standing(), null);
+    watch.step('conntrack -F', 'one', host.standing(), () => []);
+    apply(hosts, to);
+    for (const [name, each] of hosts) watch.step('the rest', name, each.standing(), null);
+    const found = watch.violations().map(({ step, what, flow }) => `${step}: ${what}: ${flow}`);
+    expect(found).toContain('add: a forbidden packet passes: tcp/22 from vm1 (10.0.0.2) to vm0 (10.0.0.1)');
+    expect(found).toContain(
+      'conntrack -F: an established connection breaks: udp/80 from vm2 (10.0.0.3) to vm0 (10.0.0.1)',
     );
   });
 });

@@ -10,7 +10,7 @@ import { partsOf, watchChange, withoutStale } from '../agents/verify.ts';
 import type { Io } from '../io.ts';
 import { GroupUsageError, type LoadedCloud, loadCloud } from '../network/groups.ts';
 import { located } from '../network/load.ts';
-import { progressBar } from '../network/progress-bar.ts';
+import { progressBar, tellReading } from '../network/progress-bar.ts';
 
 export interface ApplyFlags {
   file: string;
@@ -27,6 +27,7 @@ export interface ApplyFlags {
  * `iptsim group apply`: the agents of all hosts. Returns the exit status. Throws NetworkFileError, GroupUsageError, AgentError, StateError.
  */
 export async function apply(flags: ApplyFlags, io: Io): Promise<number> {
+  tellReading(io, flags.file);
   const loaded = loadCloud(flags.file);
   const found = located(loaded.file, () =>
     survey(loaded, flags.state, flags.host ?? null, io, progressBar(io, 'hosts surveyed')),

@@ -6,7 +6,7 @@ import { compileHosts } from '../../groups/plan.ts';
 import type { Io } from '../io.ts';
 import { GroupUsageError, type LoadedCloud, loadCloud } from '../network/groups.ts';
 import { located } from '../network/load.ts';
-import { progressBar } from '../network/progress-bar.ts';
+import { progressBar, tellReading } from '../network/progress-bar.ts';
 
 export interface CompileFlags {
   file: string;
@@ -21,6 +21,7 @@ const ARP_NOTE =
 
 /** `iptsim group compile`. Throws NetworkFileError, GroupUsageError. */
 export function compile({ file, host, out, changedFrom }: CompileFlags, io: Io): void {
+  tellReading(io, file);
   const loaded = loadCloud(file);
   if (host !== undefined && !loaded.cloud.ports.some((port) => port.host === host)) {
     throw new GroupUsageError(`no host ${host} with machines`);
@@ -53,6 +54,7 @@ function textsOf({ sets, rules4, rules6, frames }: HostRules): Record<string, st
 /** The hosts whose rules are not those that an older file gave them. */
 function changesFrom(older: string, { cloud }: LoadedCloud, io: Io): Set<string> {
   const keys = hostKeys(cloud);
+  tellReading(io, older);
   const changed = changedHosts(hostKeys(loadCloud(older).cloud), keys);
   const gone = [...changed].filter((host) => !keys.has(host));
   const left = gone.length === 0 ? '' : `; without machines now: ${gone.join(', ')}`;
