@@ -1,11 +1,14 @@
+import type { RuleSpec } from '../ruleset/rule.ts';
 import type { Ruleset, StoredRule } from '../ruleset/ruleset.ts';
+import { SpecPool } from '../ruleset/spec-pool.ts';
 import { parseRuleSpec, type RuleTextSettings } from '../syntax/rule-text.ts';
 import type { TableName } from './hooks.ts';
-import type { LoadedChain, LoadedRule, LoadedRuleset, LoadedTable } from './machine-contract.ts';
+import type { LoadedChain, LoadedRuleset, LoadedTable } from './machine-contract.ts';
 
 /** Reads the rules of a family for the datapath. Throws UsageError for a rule that iptables would not take. */
 export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): LoadedRuleset {
   const tables: LoadedTable[] = [];
+  const pool = new SpecPool();
   for (const table of ruleset.tables.values()) {
     const isChain = (name: string): boolean => table.chains.has(name);
     const chains: LoadedChain[] = [];
@@ -14,16 +17,14 @@ export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): Loade
         name: chain.name,
         policy: chain.policy,
         counters: { packets: chain.packets, bytes: chain.bytes },
-        // A rule that was read with its data is taken as it is, counters included: large sets have no room for another object.
-        rules: chain.rules.map((rule) =>
-          isLoaded(rule)
-            ? rule
-            : {
-                spec: parseRuleSpec(rule.text, settings, isChain),
-                packets: rule.packets,
-                bytes: rule.bytes,
-              },
-        ),
+        // Rules that were read with their data are taken as they are, counters included: large sets have no room for more objects.
+        rules: chain.rules.every(isLoaded)
+          ? chain.rules
+          : chain.rules.map((rule) => ({
+              spec: rule.spec ?? pool.share(parseRuleSpec(rule.text, settings, isChain)),
+              packets: rule.packets,
+              bytes: rule.bytes,
+            })),
       });
     }
     tables.push({ name: table.name, chains });
@@ -31,7 +32,7 @@ export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): Loade
   return { tables };
 }
 
-function isLoaded(rule: StoredRule): rule is StoredRule & LoadedRule {
+function isLoaded(rule: StoredRule): rule is StoredRule & { spec: RuleSpec } {
   return rule.spec !== undefined;
 }
 

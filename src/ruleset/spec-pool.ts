@@ -12,12 +12,15 @@ export class SpecPool {
   readonly #sources = new Recent<AddressMatch>();
   readonly #destinations = new Recent<AddressMatch>();
   readonly #targets = new Recent<TargetUse>();
+  /** Ranges of ports, which nearly all rules have, by `low << 16 | high`. */
+  readonly #ranges = new Map<number, unknown>();
 
   /** Replaces the parts of a rule by equal ones of earlier rules. */
   share(spec: RuleSpec): RuleSpec {
     if (spec.source !== null) spec.source = this.#sources.of(spec.source);
     if (spec.destination !== null) spec.destination = this.#destinations.of(spec.destination);
     spec.target = this.#targets.of(spec.target);
+    if (spec.target.kind === 'extension') this.#shareRanges(spec.target.data);
     for (let i = 0; i < spec.matches.length; i++) {
       const use = spec.matches[i]!;
       let recent = this.#uses.get(use.name);
@@ -25,10 +28,29 @@ export class SpecPool {
         recent = new Recent();
         this.#uses.set(use.name, recent);
       }
-      spec.matches[i] = recent.of(use);
+      const shared = recent.of(use);
+      if (shared === use) this.#shareRanges(use.data);
+      spec.matches[i] = shared;
     }
     return spec;
   }
+
+  #shareRanges(data: unknown): void {
+    if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) !== Object.prototype) return;
+    const fields = data as Record<string, unknown>;
+    for (const name in fields) {
+      const value = fields[name];
+      if (!Array.isArray(value) || value.length !== 2 || !isPort(value[0]) || !isPort(value[1])) continue;
+      const key = value[0] * 0x10000 + value[1];
+      const known = this.#ranges.get(key);
+      if (known === undefined) this.#ranges.set(key, value);
+      else fields[name] = known;
+    }
+  }
+}
+
+function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff;
 }
 
 /** The last values that differ from each other. */

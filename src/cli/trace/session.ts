@@ -11,6 +11,7 @@ import { type Reporter, run } from '../../trace/run.ts';
 import type { Step } from '../../trace/steps.ts';
 import { EVENTS_FILE, EventRecorder } from '../conntrack/events.ts';
 import type { Io } from '../io.ts';
+import { collectGarbage } from './garbage.ts';
 import { openInputs, type ReadInputs } from './inputs.ts';
 import type { LoadedMachine } from './load.ts';
 import { loadMachine } from './load.ts';
@@ -81,6 +82,7 @@ async function play(
     queues: listener?.queues ?? null,
   });
   onLoaded(loaded);
+  collectGarbage();
   const { sources, notes, remarks } = openInputs(read, loaded, options.at ?? loaded.startClock);
   for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
   const source = mergeSources(sources);
