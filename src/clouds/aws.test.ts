@@ -112,6 +112,24 @@ describe('aws ec2 describe-security-groups', () => {
     ]);
   });
 
+  it('rules listed one by one', () => {
+    const rule = { GroupId: 'sg-1', IsEgress: false, IpProtocol: 'tcp', FromPort: 22, ToPort: 22, Description: 'ssh' };
+    const rules = [
+      { ...rule, CidrIpv4: '10.0.0.0/8' },
+      { ...rule, ReferencedGroupInfo: { GroupId: 'sg-1', UserId: '1' } },
+      { ...rule, IsEgress: true, IpProtocol: '-1', FromPort: -1, ToPort: -1, CidrIpv6: '::/0' },
+    ];
+    const { groups: found } = read(['r.json', JSON.stringify({ SecurityGroupRules: rules })]);
+    expect(found.get('sg-1')).toEqual({
+      description: 'sg-1',
+      rules: [
+        { protocol: 'tcp', ports: '22', remote: '10.0.0.0/8', description: 'ssh' },
+        { protocol: 'tcp', ports: '22', remote_group: 'sg-1', description: 'ssh' },
+        { direction: 'egress', remote: '::/0', description: 'ssh' },
+      ],
+    });
+  });
+
   it('tells what cannot be', () => {
     const never = { IpProtocol: 'icmpv6', FromPort: -1, ToPort: -1, IpRanges: everybody };
     expect(read(['a.json', groups(group('sg-1', [never]))]).warnings).toEqual([

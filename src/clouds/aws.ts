@@ -3,6 +3,7 @@ import {
   type Fields,
   ImportError,
   type ImportedGroups,
+  isFields,
   listOf,
   type Machine,
   Names,
@@ -21,11 +22,12 @@ export interface AwsFile {
 
 /** Whether a value is what one of the commands below prints. */
 export function isAws(value: Fields): boolean {
-  return ['SecurityGroups', 'PrefixLists', 'Entries', 'NetworkInterfaces'].some((key) => Array.isArray(value[key]));
+  const keys = ['SecurityGroups', 'SecurityGroupRules', 'PrefixLists', 'Entries', 'NetworkInterfaces'];
+  return keys.some((key) => Array.isArray(value[key]));
 }
 
 /**
- * Reads what `aws ec2 describe-security-groups` prints, and beside it `describe-managed-prefix-lists`, `get-managed-prefix-list-entries`
+ * Reads what `aws ec2 describe-security-groups` prints, or `describe-security-group-rules`, and beside it `describe-managed-prefix-lists`, `get-managed-prefix-list-entries`
  * (named `PREFIX-LIST-ID.json`, for the answer itself does not say whose entries these are), `describe-prefix-lists` and
  * `describe-network-interfaces`. Throws ImportError.
  */
@@ -50,6 +52,7 @@ class AwsReader {
     const groups = this.#files.flatMap(({ name, value }) =>
       listOf(value.SecurityGroups).map((fields, index) => ({ fields, at: `${name}: SecurityGroups[${index}]` })),
     );
+    for (const { name, value } of this.#files) groups.push(...groupsOfRules(name, value, groups));
     if (groups.length === 0) throw new ImportError(`${this.#files[0]!.name}: no security groups ("SecurityGroups")`);
     const names = groups.map(({ fields }) => wordOf(fields.GroupName));
     for (const { fields, at } of groups) {
@@ -214,4 +217,34 @@ class AwsReader {
     };
     this.#all.machines.push(machine);
   }
+}
+
+/** What `describe-security-group-rules` prints, as the groups that `describe-security-groups` would: those that are not among the known ones. */
+function groupsOfRules(
+  name: string,
+  value: Fields,
+  known: readonly { fields: Fields }[],
+): { fields: Fields; at: string }[] {
+  const found = new Map<string, { IpPermissions: Fields[]; IpPermissionsEgress: Fields[] }>();
+  listOf(value.SecurityGroupRules).forEach((rule, index) => {
+    const id = wordOf(rule.GroupId);
+    if (id === null) throw new ImportError(`${name}: SecurityGroupRules[${index}]: "GroupId" is missing`);
+    if (known.some(({ fields }) => fields.GroupId === id)) return;
+    const group = found.get(id) ?? { IpPermissions: [], IpPermissionsEgress: [] };
+    found.set(id, group);
+    const { IpProtocol, FromPort, ToPort, Description } = rule;
+    group[rule.IsEgress === true ? 'IpPermissionsEgress' : 'IpPermissions'].push({
+      IpProtocol,
+      FromPort,
+      ToPort,
+      IpRanges: wordOf(rule.CidrIpv4) === null ? [] : [{ CidrIp: rule.CidrIpv4, Description }],
+      Ipv6Ranges: wordOf(rule.CidrIpv6) === null ? [] : [{ CidrIpv6: rule.CidrIpv6, Description }],
+      PrefixListIds: wordOf(rule.PrefixListId) === null ? [] : [{ PrefixListId: rule.PrefixListId, Description }],
+      UserIdGroupPairs: isFields(rule.ReferencedGroupInfo) ? [{ ...rule.ReferencedGroupInfo, Description }] : [],
+    });
+  });
+  return [...found].map(([GroupId, permissions]) => ({
+    fields: { GroupId, ...permissions },
+    at: `${name}: rules of ${GroupId}`,
+  }));
 }
