@@ -1,6 +1,7 @@
 // Large sets: iptsim beside the real ipset of the same run.
 //   node bench/sets.js [--quick]
-// Load time of `ipset restore`, of single commands on the loaded sets, memory an entry, and tests by packets a second.
+// Processor time of `ipset restore`, of single commands on the loaded sets and of listings (user and kernel, as other work on the machine makes
+// it no longer), memory an entry, and tests by packets a second.
 // Without root or ipset only iptsim is measured.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { inNamespace, timed } from './kernel.js';
+import { inNamespace } from './kernel.js';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
 const iptsim = fileURLToPath(new URL('../bin/iptsim.js', import.meta.url));
@@ -40,12 +41,16 @@ function report(name, unit, mine, theirs) {
   );
 }
 
-function simulated(state, args, input = '') {
-  const started = process.hrtime.bigint();
-  const done = spawnSync(process.execPath, [iptsim, '--dir', state, 'ipset', ...args], { input, maxBuffer: 1 << 28 });
-  if (done.status !== 0) throw new Error(`iptsim ipset ${args.join(' ')}: ${done.stderr}`);
-  return Number(process.hrtime.bigint() - started) / 1e9;
+/** Processor seconds that a command takes, that of the kernel for it included. */
+function measured(argv, input = '') {
+  const script = 'TIMEFORMAT="%U %S"; time "$@" >/dev/null';
+  const done = spawnSync('bash', ['-c', script, 'bash', ...argv], { input, encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (done.status !== 0) throw new Error(`${argv.join(' ')}: ${done.stderr}`);
+  const [user, system] = done.stderr.trim().split('\n').at(-1).split(' ').map(Number);
+  return user + system;
 }
+
+const simulated = (state, args, input) => measured([process.execPath, iptsim, '--dir', state, 'ipset', ...args], input);
 
 /** Memory and packet tests, in a process of its own whose heap holds nothing else. */
 async function inside(text, type, count, element) {
@@ -78,10 +83,12 @@ try {
     const add = ['add', 'big', '240.0.0.1'];
     if (real) {
       inNamespace((name) => {
-        theirs.restore = timed(name, ['ipset', 'restore'], text);
-        theirs.add = timed(name, ['ipset', ...add]);
-        theirs.test = timed(name, ['ipset', 'test', 'big', '240.0.0.1']);
-        theirs.save = timed(name, ['ipset', 'save']);
+        const ipset = (args, input) => measured(['ip', 'netns', 'exec', name, 'ipset', ...args], input);
+        theirs.restore = ipset(['restore'], text);
+        theirs.add = ipset(add);
+        theirs.test = ipset(['test', 'big', '240.0.0.1']);
+        theirs.save = ipset(['save']);
+        theirs.list = ipset(['list']);
         const listing = execFileSync('ip', ['netns', 'exec', name, 'ipset', '-t', 'list'], { encoding: 'utf8' });
         theirs.memory = Number(/Size in memory: (\d+)/.exec(listing)?.[1]) / count;
       });
@@ -90,6 +97,7 @@ try {
     report(`${type} add one`, 'seconds', simulated(state, add), theirs.add);
     report(`${type} test one`, 'seconds', simulated(state, ['test', 'big', '240.0.0.1']), theirs.test);
     report(`${type} save`, 'seconds', simulated(state, ['save']), theirs.save);
+    report(`${type} list`, 'seconds', simulated(state, ['list']), theirs.list);
     const small = await inside(`${lines.slice(0, 1001).join('\n')}\n`, type, 1000, element);
     const large = await inside(text, type, count, element);
     report(`${type} memory an entry`, 'bytes', large.memory, theirs.memory);
