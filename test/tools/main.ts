@@ -17,10 +17,12 @@ import { recordVectors, writeVectors } from './vectors.ts';
 const HELP = `Makes up rule specifications from the options that the extensions declare, gives them to the real iptables tools (in a
 network namespace of their own) and to iptsim, and compares stdout, stderr and exit status, byte for byte.
 
-  npm run test:tools -- [--seed S] [--count N] [--variant legacy|nft] [--family 4|6] [--extension NAME] [--show N] [--all] [--coverage]
+  npm run test:tools -- [--seed S] [--count N] [--variant legacy|nft] [--family 4|6] [--extension NAME] [--minutes M]
+                         [--show N] [--all] [--coverage]
 
 --count: scenarios for each variant; one of ten is a whole restore file, one of ten commands of all kinds, the others one rule appended, listed in all ways, checked,
-inserted or replaced, and deleted. --all: show differences of the same kind again. Differences that stay are listed with their
+inserted or replaced, and deleted. --minutes: stops after that time, at the
+latest. --all: show differences of the same kind again. Differences that stay are listed with their
 reasons in test/tools/known.ts. --coverage: how often each extension and
 each option was used. --vectors: writes the real tools' answers to some rules of each extension into src/extensions/*/vectors
 instead, which the tests read. Exit status: 0 all equal, 1 differences, 3 could not run.
@@ -33,6 +35,7 @@ const { values } = parseArgs({
     variant: { type: 'string', default: 'nft' },
     family: { type: 'string' },
     extension: { type: 'string' },
+    minutes: { type: 'string' },
     show: { type: 'string', default: '40' },
     all: { type: 'boolean', default: false },
     coverage: { type: 'boolean', default: false },
@@ -144,7 +147,10 @@ function main(variant: Variant): number {
       const outcome = compare(scenario, real.play([scenario])[0]!, own.play(scenario), variant);
       return outcome.kind === 'different' ? outcome.difference : null;
     };
-    for (let done = 0; done < count; done += BATCH) {
+    let played = 0;
+    const end =
+      values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000;
+    for (let done = 0; done < count && performance.now() < end; done += BATCH) {
       const scenarios = Array.from({ length: Math.min(BATCH, count - done) }, (_, i) => {
         const random = new Random((Number(values.seed) + done + i) * 7919 + (variant === 'nft' ? 1 : 0));
         const generator = new Generator(random, values.extension ?? null, family, coverage);
@@ -153,6 +159,8 @@ function main(variant: Variant): number {
         return dice < 0.2 ? sequenceScenario(random, generator) : commandScenario(random, generator);
       });
       const answers = real.play(scenarios);
+      played += scenarios.length;
+      if (process.stderr.isTTY) process.stderr.write(`\r${variant}: ${played} of ${count}`);
       for (const [i, scenario] of scenarios.entries()) {
         const outcome = compare(scenario, answers[i]!, own.play(scenario), variant);
         if (outcome.kind === 'equal') totals.passed++;
@@ -173,7 +181,7 @@ function main(variant: Variant): number {
     for (const [reason, times] of known) process.stdout.write(`known: ${times} times: ${reason}\n`);
     const listed = [...known.values()].reduce((sum, n) => sum + n, 0);
     process.stdout.write(
-      `${variant}: ${coverage.summary()}\n${variant}: ${count} scenarios: ${totals.passed} passed, ${listed} known differences, ${totals.failed} failed\n`,
+      `${variant}: ${coverage.summary()}\n${variant}: ${played} scenarios: ${totals.passed} passed, ${listed} known differences, ${totals.failed} failed\n`,
     );
     return totals.failed === 0 ? 0 : 1;
   } finally {
