@@ -11,14 +11,18 @@ export type CompiledHost = HostRules & { done: number; of: number };
  * too similar names.
  */
 export function compileHosts(cloud: Cloud, only: ReadonlySet<string> | null = null): Generator<CompiledHost> {
-  const clash = clashingTaps(cloud.ports);
-  if (clash !== null) {
-    throw new NetworkError(
-      ['vms'],
-      `taps ${clash.join(' and ')} would share a chain: ten characters after "tap" must differ`,
-    );
-  }
+  checkTaps(cloud);
   return compileEach(cloud, only);
+}
+
+/** Throws NetworkError where two taps of a host have too similar names. */
+export function checkTaps({ ports }: Cloud): void {
+  const clash = clashingTaps(ports);
+  if (clash === null) return;
+  throw new NetworkError(
+    ['vms'],
+    `taps ${clash.join(' and ')} would share a chain: ten characters after "tap" must differ`,
+  );
 }
 
 function* compileEach(cloud: Cloud, only: ReadonlySet<string> | null): Generator<CompiledHost> {

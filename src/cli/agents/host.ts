@@ -18,7 +18,9 @@ import { restore } from '../commands/restore.ts';
 import type { Io } from '../io.ts';
 
 /** A command that a host refused; `message` names the host, the command and what it said. */
-export class AgentError extends Error {}
+export class AgentError extends Error {
+  readonly exitStatus = 1;
+}
 
 /** What an agent remembers between two runs: what it brought the host to, and the files that it left (JSON). */
 const MEMORY_FILE = 'agent.json';

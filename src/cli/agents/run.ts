@@ -7,6 +7,7 @@ import { type ConnectionJudge, connectionJudge } from '../../groups/agent/stale.
 import { compileHost, type HostRules, portsByHost } from '../../groups/compile.ts';
 import { hostKeys } from '../../groups/keys.ts';
 import type { VmPort } from '../../groups/model.ts';
+import { checkTaps } from '../../groups/plan.ts';
 import type { NetworkPlan } from '../../network/plan.ts';
 import type { Io } from '../io.ts';
 import type { LoadedCloud } from '../network/groups.ts';
@@ -54,7 +55,7 @@ function agentHosts(plan: NetworkPlan, ports: ReadonlyMap<string, unknown>, stat
 }
 
 /**
- * Finds out what each host has to do. Throws StateError, AgentError.
+ * Finds out what each host has to do. Throws StateError, AgentError, NetworkError.
  *
  * @param only of this host alone
  */
@@ -65,6 +66,7 @@ export function survey(
   io: Io,
   progress: ((done: number, all: number) => void) | null,
 ): Survey {
+  checkTaps(cloud);
   const ports = portsByHost(cloud);
   const keys = hostKeys(cloud);
   const hosts = agentHosts(plan, ports, state, io).filter(({ name }) => only === null || name === only);

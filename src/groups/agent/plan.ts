@@ -5,7 +5,7 @@ import type { HostRules } from '../compile.ts';
 import { isOwnChain } from './own.ts';
 import { type Permit, readPermit } from './permits.ts';
 import { planSets } from './set-stages.ts';
-import { STAGES, type Stage } from './stages.ts';
+import type { Stage } from './stages.ts';
 import { type Chains, planTable, readCompiled, type Tables } from './tables.ts';
 
 /** One call of a tool on a host. */
@@ -129,9 +129,4 @@ function references(families: readonly Tables[], counts: (chain: string) => bool
     }
   }
   return new Set(found.keys());
-}
-
-/** Whether there is anything to do besides looking at connections. */
-export function isIdle({ stages }: HostPlan): boolean {
-  return STAGES.every((stage) => stages[stage].every(({ tool }) => tool === 'conntrack'));
 }
