@@ -47,7 +47,17 @@ const variant = values.variant === 'legacy' ? 'legacy' : 'nft';
 /** Why the proof cannot be made here; null if it can. */
 function unavailable(): string | null {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'root on Linux is needed';
-  for (const tool of ['ip', `iptables-${variant}-restore`, 'ipset', 'ebtables-restore', 'python3', 'ping', 'sysctl']) {
+  for (const tool of [
+    'ip',
+    `iptables-${variant}-restore`,
+    'ipset',
+    'ebtables-restore',
+    'ethtool',
+    'bridge',
+    'python3',
+    'ping',
+    'sysctl',
+  ]) {
     if (spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0) return `${tool} is not installed`;
   }
   return existsSync('/proc/sys/net/bridge') ? null : 'the module br_netfilter is not loaded';
