@@ -42,13 +42,13 @@ describe('net trace', () => {
     });
   });
 
-  test('wrong words end with 2, wrong files with 1', () => {
+  test('wrong words and wrong files end with 2', () => {
     expect(iptsim(['net', 'trace', nats, '--from', 'laptopp', '--to', '163.com'])).toMatchObject({
       status: 2,
       stderr: 'iptsim net: no host laptopp: did you mean laptop?\n',
     });
     expect(iptsim(['net', 'check', 'nowhere.yaml'])).toMatchObject({
-      status: 1,
+      status: 2,
       stderr: 'iptsim net: nowhere.yaml: no such file\n',
     });
     expect(iptsim(['net', 'trace', nats]).status).toBe(2);

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { type CaseFile, CaseFileError, parseCaseFile } from '../../check/case-file.ts';
 import { NotationError } from '../../packet/notation/error.ts';
 import { StateError } from '../../state/files.ts';
 import { jsonReport, textReport } from '../check/report.ts';
 import { type CaseResult, runCases } from '../check/run-cases.ts';
-import type { Command as CliCommand, Io } from '../io.ts';
+import type { Command as CliCommand } from '../io.ts';
+import { readArguments } from '../own-command.ts';
 import { LoadError } from '../trace/load.ts';
 import { palette } from '../trace/palette.ts';
 
@@ -34,7 +35,7 @@ case before; each case otherwise starts anew.
 Exit status: 0 all cases hold; 1 some do not; 2 a file is wrong.
 `;
 
-function checkCommand(io: Io): Command {
+function checkCommand(): Command {
   return new Command('iptsim check')
     .usage('[options] FILE...')
     .description('Checks expectations: packets, and what should become of them.')
@@ -42,20 +43,14 @@ function checkCommand(io: Io): Command {
     .option('--json', 'the results as JSON')
     .option('-v, --verbose', 'also the way of the packets of cases that hold')
     .option('--no-color', 'no colours')
-    .addHelpText('after', EXAMPLES)
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
-    .exitOverride();
+    .addHelpText('after', EXAMPLES);
 }
 
 /** `iptsim check`. */
 export const check: CliCommand = async (_name, args, io) => {
-  const command = checkCommand(io);
-  try {
-    command.parse(args as string[], { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
+  const command = checkCommand();
+  const ended = readArguments(command, args, io);
+  if (ended !== null) return ended;
   const options = command.opts<{ json?: boolean; verbose?: boolean; color?: boolean }>();
   const results: CaseResult[] = [];
   try {

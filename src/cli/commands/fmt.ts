@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { systemNames } from '../../state/names.ts';
 import { anySet } from '../../state/set-names.ts';
 import { readRules } from '../../syntax/rules-reader.ts';
 import { formatTable, RulesError } from '../../syntax/save-format.ts';
-import type { Command as CliCommand, Io } from '../io.ts';
+import type { Command as CliCommand } from '../io.ts';
+import { readArguments } from '../own-command.ts';
 
 const EXAMPLES = `
 Example:
@@ -15,7 +16,7 @@ Comments are left out; rules keep their order. Exit status: 0 done (with --check
 the file is in this form); 1 not so; 2 the file cannot be read as rules.
 `;
 
-function fmtCommand(io: Io): Command {
+function fmtCommand(): Command {
   return new Command('iptsim fmt')
     .usage('[options] FILE')
     .description('Prints a file of rules as iptables-save would.')
@@ -23,20 +24,14 @@ function fmtCommand(io: Io): Command {
     .option('-6, --ipv6', 'rules of ip6tables')
     .option('-c, --counters', 'with counters')
     .option('--check', 'print nothing; status 1 if the file is not in this form')
-    .addHelpText('after', EXAMPLES)
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
-    .exitOverride();
+    .addHelpText('after', EXAMPLES);
 }
 
 /** `iptsim fmt`. */
 export const fmt: CliCommand = (_name, args, io) => {
-  const command = fmtCommand(io);
-  try {
-    command.parse(args as string[], { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
+  const command = fmtCommand();
+  const ended = readArguments(command, args, io);
+  if (ended !== null) return ended;
   const options = command.opts<{ ipv6?: boolean; counters?: boolean; check?: boolean }>();
   const file = command.args[0]!;
   let text: string;

@@ -1,10 +1,11 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { CLOUD_KINDS } from '../../clouds/import.ts';
 import { NetworkFileError } from '../../network/yaml.ts';
 import { StateError } from '../../state/files.ts';
 import { AgentError } from '../agents/host.ts';
 import type { Command as CliCommand } from '../io.ts';
 import { GroupUsageError } from '../network/groups.ts';
+import { runAction } from '../own-command.ts';
 import { type ApplyFlags, apply } from './group-apply.ts';
 import { type CompileFlags, compile } from './group-compile.ts';
 import { type ImportFlags, importFiles } from './group-import.ts';
@@ -25,15 +26,15 @@ Examples:
   The groups of AWS, OpenStack or Kubernetes (NetworkPolicy) as a network.yaml:
     iptsim group import fixtures/group-imports/aws-groups.json > groups.yaml
 
-docs/groups.md describes groups. Exit status: 0 done (explain: allowed); 1 the
-file is wrong, or (explain) refused, or (apply) a host refused a command or
---verify found something; 2 wrong usage.
+docs/groups.md describes groups. Exit status: 0 done (explain: allowed); 1 (explain)
+refused, or (apply) a host refused a command or --verify found something, or
+(import --strict) something could not be said as it was; 2 wrong usage, or a
+file is wrong.
 `;
 
 /** `iptsim group`. */
 export const group: CliCommand = async (_name, args, io) => {
   let status = 0;
-  const output = { writeOut: io.out, writeErr: io.err };
   const program = new Command('iptsim group')
     .description('Security groups: the rules that hosts load for them, and who reaches whom.')
     .addHelpText('after', EXAMPLES);
@@ -93,15 +94,5 @@ export const group: CliCommand = async (_name, args, io) => {
     .action((files: string[], flags: ImportFlags) => {
       status = importFiles(files, flags, io);
     });
-  for (const command of [program, ...program.commands]) command.configureOutput(output).exitOverride();
-  try {
-    await program.parseAsync(args as string[], { from: 'user' });
-    return status;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const isKnown = [NetworkFileError, GroupUsageError, AgentError, StateError].some((kind) => error instanceof kind);
-    if (!isKnown) throw error;
-    io.err(`iptsim group: ${(error as Error).message}\n`);
-    return error instanceof GroupUsageError ? 2 : 1;
-  }
+  return runAction(program, args, io, () => status, [NetworkFileError, GroupUsageError, AgentError, StateError]);
 };

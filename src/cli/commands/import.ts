@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { CollectedError, noteText } from '../../collected/collection.ts';
 import { hostYaml } from '../../collected/host-yaml.ts';
 import { type CollectedMachine, readMachine } from '../../collected/machine.ts';
@@ -13,6 +13,7 @@ import { systemNames } from '../../state/names.ts';
 import { readRules } from '../../syntax/rules-reader.ts';
 import { RulesError } from '../../syntax/save-format.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
+import { runAction } from '../own-command.ts';
 import { conntrack } from './conntrack.ts';
 
 const EXAMPLES = `
@@ -49,20 +50,10 @@ export const importMachine: CliCommand = async (_name, args, io) => {
     .option('--json', 'one JSON object: the files written, and what is not as on the machine')
     .option('--strict', 'end with 1 if anything is not as on the machine')
     .addHelpText('after', EXAMPLES)
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
-    .exitOverride()
     .action(async (directory: string, flags: ImportFlags) => {
       status = await run(directory, flags, io);
     });
-  try {
-    await program.parseAsync(args as string[], { from: 'user' });
-    return status;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof CollectedError) && !(error instanceof StateError)) throw error;
-    io.err(`iptsim import: ${error.message}\n`);
-    return 2;
-  }
+  return runAction(program, args, io, () => status, [CollectedError, StateError]);
 };
 
 async function run(directory: string, flags: ImportFlags, io: Io): Promise<number> {

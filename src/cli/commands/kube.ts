@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { compileNode, type NodeRules, type ProxyNode, summarizeServices } from '../../kubernetes/compile.ts';
 import { ManifestError, NAME } from '../../kubernetes/fields.ts';
 import type { Cluster } from '../../kubernetes/model.ts';
@@ -22,6 +22,7 @@ import { formatTable } from '../../syntax/save-format.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
 import { readText } from '../network/load.ts';
 import { progressBar } from '../network/progress-bar.ts';
+import { runAction } from '../own-command.ts';
 
 const EXAMPLES = `
 Examples:
@@ -82,20 +83,7 @@ export const kube: CliCommand = async (_name, args, io) => {
     .option('--nfacct', 'count with -m nfacct, as on nodes whose kernel has such objects')
     .addHelpText('after', EXAMPLES)
     .action((files: string[], flags: CompileFlags) => compile(files, flags, io));
-  for (const command of [program, ...program.commands]) {
-    command.configureOutput({ writeOut: io.out, writeErr: io.err }).exitOverride();
-  }
-  try {
-    program.parse(args as string[], { from: 'user' });
-    return 0;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const known =
-      error instanceof ManifestError || error instanceof NetworkFileError || error instanceof KubeUsageError;
-    if (!known) throw error;
-    io.err(`iptsim kube: ${error.message}\n`);
-    return 2;
-  }
+  return runAction(program, args, io, () => 0, [ManifestError, NetworkFileError, KubeUsageError]);
 };
 
 function compile(files: readonly string[], flags: CompileFlags, io: Io): void {

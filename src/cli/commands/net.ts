@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Conversation, playConversation, type Question, repeatQuestion } from '../../network/converse.ts';
 import { type ExpectedConversation, NetworkError } from '../../network/description.ts';
 import { checkExpectation, judgeConversations } from '../../network/expectations.ts';
@@ -14,6 +14,7 @@ import { planWithGroups } from '../network/groups.ts';
 import { located, readNetworkFile, startNetwork } from '../network/load.ts';
 import { captureLinks } from '../network/pcap.ts';
 import { commitState, withState } from '../network/state.ts';
+import { runAction } from '../own-command.ts';
 import { palette } from '../trace/palette.ts';
 
 const WIDTH = 100;
@@ -28,8 +29,8 @@ Examples:
     iptsim net check fixtures/two-nats/network.yaml
 
 docs/networks.md describes the file.
-Exit status: 0 done (check: all hold); 1 the file is wrong or (check) something
-does not hold; 2 wrong usage.
+Exit status: 0 done (check: all hold); 1 (check) something does not hold;
+2 wrong usage, or a file is wrong.
 `;
 
 interface TraceFlags {
@@ -54,12 +55,9 @@ function wholeNumber(text: string): number {
 /** `iptsim net`. */
 export const net: CliCommand = async (_name, args, io) => {
   let status = 0;
-  const output = { writeOut: io.out, writeErr: io.err };
   const program = new Command('iptsim net')
     .description('Conversations through networks of simulated hosts.')
-    .addHelpText('after', EXAMPLES)
-    .configureOutput(output)
-    .exitOverride();
+    .addHelpText('after', EXAMPLES);
   program
     .command('trace')
     .description('follows a conversation through every host and back')
@@ -89,17 +87,7 @@ export const net: CliCommand = async (_name, args, io) => {
     .action((file: string, { seed }: { seed: number }) => {
       status = check(file, seed, io);
     });
-  for (const command of program.commands) command.configureOutput(output).exitOverride();
-  try {
-    program.parse(args as string[], { from: 'user' });
-    return status;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const isKnown = [NetworkFileError, QuestionError, StateError].some((kind) => error instanceof kind);
-    if (!isKnown) throw error;
-    io.err(`iptsim net: ${(error as Error).message}\n`);
-    return error instanceof QuestionError ? 2 : 1;
-  }
+  return runAction(program, args, io, () => status, [NetworkFileError, QuestionError, StateError]);
 };
 
 function trace(name: string, flags: TraceFlags, io: Io): void {

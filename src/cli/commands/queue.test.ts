@@ -95,9 +95,9 @@ describe('iptsim queue stats', () => {
     expect(status).toBe(2);
   });
 
-  test('rules that are not there end it with status 1', async () => {
+  test('rules that are not there end it with status 2', async () => {
     const { status, err } = await stats('--rules', '/nowhere', PACKET);
-    expect({ status }).toMatchObject({ status: 1 });
+    expect({ status }).toMatchObject({ status: 2 });
     expect(err).toMatch(/\niptsim queue: \/nowhere: no such file\n$/);
     expect(err).not.toContain('iptsim trace');
   });

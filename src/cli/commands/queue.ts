@@ -1,8 +1,9 @@
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { NotationError } from '../../packet/notation/error.ts';
 import { StateError } from '../../state/files.ts';
 import { RepeatError } from '../../trace/repeat.ts';
-import type { Command as CliCommand, Io } from '../io.ts';
+import type { Command as CliCommand } from '../io.ts';
+import { runAction } from '../own-command.ts';
 import { runProgram } from '../queue/run.ts';
 import { queueStatistics, statisticsText } from '../queue/stats.ts';
 import { LoadError } from '../trace/load.ts';
@@ -75,24 +76,8 @@ export const queue: CliCommand = async (_name, args, io) => {
     .action(async (program: string[]) => {
       status = await runProgram(program, io);
     });
-  for (const each of [command, ...command.commands]) {
-    each.configureOutput({ writeOut: io.out, writeErr: io.err }).exitOverride();
-  }
-  try {
-    await command.parseAsync(args as string[], { from: 'user' });
-    return status;
-  } catch (error) {
-    return failure(error, io);
-  }
+  return runAction(command, args, io, () => status, [NotationError, RepeatError, LoadError, StateError]);
 };
-
-function failure(error: unknown, io: Io): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const isUsage = error instanceof NotationError || error instanceof RepeatError;
-  if (!isUsage && !(error instanceof LoadError) && !(error instanceof StateError)) throw error;
-  io.err(`iptsim queue: ${error.message}\n`);
-  return isUsage ? 2 : 1;
-}
 
 function statsOptions(packet: string, raw: RawStats): Parameters<typeof queueStatistics>[0] {
   const repeat: Record<string, unknown> = { times: number('times', raw.times) };

@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process';
 import { realpathSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { makeDirectory } from '../../state/files.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
+import { readArguments } from '../own-command.ts';
 import { interfacesOf } from '../run/interfaces.ts';
 import { findIsolation, type Isolation } from '../run/namespaces.ts';
 import { companion, makeRunDirectory } from '../run/private-directory.ts';
@@ -35,15 +36,9 @@ export const run: CliCommand = async (_name, args, io) => {
     .option('--dir <dir>', 'state directory')
     .option('--net', "leave it in the machine's network, with no right to change that")
     .passThroughOptions()
-    .addHelpText('after', EXAMPLES)
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
-    .exitOverride();
-  try {
-    command.parse(args as string[], { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
+    .addHelpText('after', EXAMPLES);
+  const ended = readArguments(command, args, io);
+  if (ended !== null) return ended;
   const options = command.opts<RunOptions>();
   const state = path.resolve(options.dir ?? io.directory);
   makeDirectory(state);

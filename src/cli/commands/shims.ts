@@ -1,7 +1,8 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import type { Command as CliCommand } from '../io.ts';
+import { readArguments } from '../own-command.ts';
 import { TOOL_NAMES } from '../run/names.ts';
 import { writeLinks } from '../run/private-directory.ts';
 
@@ -20,15 +21,9 @@ export const shims: CliCommand = (_name, args, io) => {
     .usage('DIR')
     .description('Writes links to iptsim under all names of the emulated tools.')
     .argument('<dir>', 'directory of the links; made if missing')
-    .addHelpText('after', EXAMPLES)
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
-    .exitOverride();
-  try {
-    command.parse(args as string[], { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
-  }
+    .addHelpText('after', EXAMPLES);
+  const ended = readArguments(command, args, io);
+  if (ended !== null) return ended;
   const directory = path.resolve(command.args[0]!);
   const wrong = writeLinks(directory, realpathSync(process.argv[1]!));
   if (wrong.length > 0) {

@@ -1,9 +1,10 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { CaptureError } from '../../capture/source.ts';
 import { NotationError } from '../../packet/notation/error.ts';
 import { QueueError } from '../../queue/handler.ts';
 import { StateError } from '../../state/files.ts';
-import type { Command as CliCommand, Io } from '../io.ts';
+import type { Command as CliCommand } from '../io.ts';
+import { readArguments } from '../own-command.ts';
 import { InputError, readInputs } from '../trace/inputs.ts';
 import { LoadError } from '../trace/load.ts';
 import { type RawTraceOptions, readTraceOptions, TraceUsageError } from '../trace/options.ts';
@@ -32,7 +33,7 @@ function collect(value: string, previous: string[] | undefined): string[] {
   return [...(previous ?? []), value];
 }
 
-function traceCommand(io: Io): Command {
+function traceCommand(): Command {
   return new Command('iptsim trace')
     .usage('[options] [FILE|PACKET...]')
     .description('Sends packets through the simulated machine and tells what becomes of them.')
@@ -62,21 +63,19 @@ function traceCommand(io: Io): Command {
     .option('-v, --verbose', 'also the rules that did not match, and why')
     .option('--no-color', 'no colours')
     .addHelpText('after', EXAMPLES)
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
-    .showSuggestionAfterError(true)
-    .exitOverride();
+    .showSuggestionAfterError(true);
 }
 
 /** `iptsim trace`. */
 export const trace: CliCommand = async (_name, args, io) => {
-  const command = traceCommand(io);
+  const command = traceCommand();
+  const ended = readArguments(command, args, io);
+  if (ended !== null) return ended;
   try {
-    command.parse(args as string[], { from: 'user' });
     const options = readTraceOptions(command.opts<RawTraceOptions>(), command.args);
     await runTrace(options, readInputs(options), io);
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof TraceUsageError) {
       io.err(`iptsim trace: ${error.message}\nTry \`iptsim trace --help'.\n`);
       return 2;
