@@ -48,6 +48,11 @@ export function summaryText({ busy, hosts, untouched }: Survey, commands: number
   return `${changed} of ${all} changed by ${count(commands, 'command')} (${looked})\n`;
 }
 
+export function summaryObject({ busy, hosts }: Survey, commands: number, changed: number): object {
+  const kept = busy.filter(({ plan }) => plan.kept.length > 0).map(({ host, plan }) => [host.name, plan.kept]);
+  return { hosts: hosts.length, compiled: busy.length, changed, commands, kept: Object.fromEntries(kept) };
+}
+
 export function keptText({ busy }: Survey): string {
   return busy
     .flatMap(({ host, plan }) =>

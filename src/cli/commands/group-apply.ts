@@ -5,7 +5,7 @@ import type { Watch } from '../../groups/agent/watch.ts';
 import { nearest } from '../../packet/notation/error.ts';
 import { writeHostFiles } from '../agents/out.ts';
 import { type AgentStep, agentSteps, type Survey, survey } from '../agents/run.ts';
-import { commandCount, keptText, stepObject, stepText, summaryText } from '../agents/show.ts';
+import { commandCount, keptText, stepObject, stepText, summaryObject, summaryText } from '../agents/show.ts';
 import { partsOf, watchChange, withoutStale } from '../agents/verify.ts';
 import type { Io } from '../io.ts';
 import { GroupUsageError, type LoadedCloud, loadCloud } from '../network/groups.ts';
@@ -40,7 +40,8 @@ export async function apply(flags: ApplyFlags, io: Io): Promise<number> {
     const watch = flags.verify === true ? located(loaded.file, () => watchChange(loaded, found, io)) : null;
     const { commands, changed } = await runAll(found, watch, flags, io);
     if (trial === null) for (const { host, goal } of found.busy) host.remember(goal);
-    if (flags.json !== true) io.out(keptText(found) + summaryText(found, commands, changed));
+    if (flags.json) io.out(`${JSON.stringify(summaryObject(found, commands, changed))}\n`);
+    else io.out(keptText(found) + summaryText(found, commands, changed));
     return watch === null || commands === 0 ? 0 : report(watch, flags, io);
   } finally {
     if (trial !== null) rmSync(trial, { recursive: true, force: true });
