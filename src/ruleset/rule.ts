@@ -53,3 +53,19 @@ export interface RuleSpec {
   matches: MatchUse[];
   target: TargetUse;
 }
+
+/** A rule that asks for nothing and only counts. */
+export function emptyRule(family: Family): RuleSpec {
+  return {
+    family,
+    protocol: 0,
+    protocolInvert: false,
+    source: null,
+    destination: null,
+    inInterface: null,
+    outInterface: null,
+    fragment: null,
+    matches: [],
+    target: { kind: 'none' },
+  };
+}

@@ -1,6 +1,6 @@
 import type { Extension, NameServices, ParseContext, Variant } from '../extensions/contract.ts';
 import type { Family } from '../packet/family.ts';
-import type { Counters, RuleSpec } from '../ruleset/rule.ts';
+import { type Counters, emptyRule, type RuleSpec } from '../ruleset/rule.ts';
 import type { MaskedAddress } from './addresses.ts';
 
 /** What a command line is read with. */
@@ -54,18 +54,6 @@ const NO_COUNTERS = { packets: 0n, bytes: 0n };
 
 /** A command line of which nothing has been read. */
 export function emptyCommandLine(family: Family, table: string): CommandLine {
-  const rule: RuleSpec = {
-    family,
-    protocol: 0,
-    protocolInvert: false,
-    source: null,
-    destination: null,
-    inInterface: null,
-    outInterface: null,
-    fragment: null,
-    matches: [],
-    target: { kind: 'none' },
-  };
   return {
     command: 0,
     options: 0,
@@ -75,7 +63,7 @@ export function emptyCommandLine(family: Family, table: string): CommandLine {
     newName: null,
     policy: null,
     verbose: 0,
-    rule,
+    rule: emptyRule(family),
     sources: [],
     destinations: [],
     sourceInvert: false,

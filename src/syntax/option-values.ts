@@ -1,4 +1,5 @@
 import { type NameServices, type OptionDeclaration, type ParsedOption, UsageError } from '../extensions/contract.ts';
+import { TOS_NAMES } from '../extensions/tos-names.ts';
 import { parseAddress6 } from '../packet/address-text.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
 import {
@@ -50,13 +51,9 @@ export function emptyOption(name: string, invert: boolean, text: string): Parsed
   };
 }
 
-const TOS_NAMES: Readonly<Record<string, number>> = {
-  'minimize-delay': 0x10,
-  'maximize-throughput': 0x08,
-  'maximize-reliability': 0x04,
-  'minimize-cost': 0x02,
-  'normal-service': 0x00,
-};
+const TOS_VALUES: ReadonlyMap<string, number> = new Map(
+  [...TOS_NAMES].map(([value, name]) => [name.toLowerCase(), value]),
+);
 
 const LOG_LEVELS: Readonly<Record<string, number>> = {
   alert: 1,
@@ -219,7 +216,7 @@ function readTos(option: ParsedOption, declaration: OptionDeclaration): void {
   const { text } = option;
   const number = scanUnsignedWithin(text, 0, MAX_8);
   if (number === null) {
-    const named = TOS_NAMES[text.toLowerCase()];
+    const named = TOS_VALUES.get(text.toLowerCase());
     if (named === undefined) throw new UsageError(`Symbolic name "${text}" is unknown`);
     option.value = named;
     option.mask = declaration.max ?? 0;

@@ -96,6 +96,8 @@ class RulesReader {
       const error = checkTable(draft.table, draft.before, draft.added(), this.session);
       if (error !== null) throw new StepError('commit', error);
       const table = draft.finished();
+      // A copy has no spare places, of which many chains would keep many.
+      for (const chain of table.chains.values()) chain.rules = chain.rules.slice();
       this.ruleset.tables.set(table.name, this.session.variant === 'nft' ? this.normalized(table) : table);
       this.draft = null;
     } else if (first === ':') this.chain(line, draft);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NO_NAMES } from '../../src/extensions/no-names.ts';
 import { findTarget } from '../../src/extensions/registry.ts';
 import type { Family } from '../../src/packet/family.ts';
-import type { RuleSpec } from '../../src/ruleset/rule.ts';
+import { emptyRule } from '../../src/ruleset/rule.ts';
 import {
   beginUse,
   finishUse,
@@ -22,18 +22,7 @@ const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 }
 /** Reads `[-p PROTOCOL] [--syn] -j TARGET OPTIONS` with the option engine. */
 function read(family: Family, text: string) {
   const words = text.split(' ');
-  const rule: RuleSpec = {
-    family,
-    protocol: words[0] === '-p' ? PROTOCOLS[words[1]!]! : 0,
-    protocolInvert: false,
-    source: null,
-    destination: null,
-    inInterface: null,
-    outInterface: null,
-    fragment: null,
-    matches: [],
-    target: { kind: 'none' },
-  };
+  const rule = { ...emptyRule(family), protocol: words[0] === '-p' ? PROTOCOLS[words[1]!]! : 0 };
   const context: MutableParseContext = {
     family,
     variant: 'legacy',

@@ -1,4 +1,5 @@
 import { defineMatch } from '../contract.ts';
+import { NAMED_TOS_MASK, TOS_NAMES } from '../tos-names.ts';
 import { not } from '../words.ts';
 
 /** `struct xt_tos_match_info`. */
@@ -7,16 +8,6 @@ interface TosMatch {
   mask: number;
   invert: boolean;
 }
-
-const NAMES: ReadonlyMap<number, string> = new Map([
-  [0x10, 'Minimize-Delay'],
-  [0x08, 'Maximize-Throughput'],
-  [0x04, 'Maximize-Reliability'],
-  [0x02, 'Minimize-Cost'],
-  [0x00, 'Normal-Service'],
-]);
-/** Mask of the named values. */
-const NAMED = 0x3f;
 
 const hex2 = (value: number): string => `0x${value.toString(16).padStart(2, '0')}`;
 
@@ -35,7 +26,7 @@ const HELP = `tos match options:
 export const tos = defineMatch<TosMatch>({
   name: 'tos',
   families: [4, 6],
-  options: [{ name: 'tos', type: 'tos-mask', invert: true, mandatory: true, max: NAMED }],
+  options: [{ name: 'tos', type: 'tos-mask', invert: true, mandatory: true, max: NAMED_TOS_MASK }],
   init: () => ({ value: 0, mask: 0, invert: false }),
   parse(data, option) {
     data.value = option.value;
@@ -44,7 +35,7 @@ export const tos = defineMatch<TosMatch>({
   },
   save: (data) => `${not(data.invert)} --tos ${hex2(data.value)}/${hex2(data.mask)}`,
   print(data, { numeric }) {
-    const name = numeric || data.mask !== NAMED ? undefined : NAMES.get(data.value);
+    const name = numeric || data.mask !== NAMED_TOS_MASK ? undefined : TOS_NAMES.get(data.value);
     return ` tos match${data.invert ? '!' : ''}${name === undefined ? `${hex2(data.value)}/${hex2(data.mask)}` : ` ${name}`}`;
   },
   help: () => HELP,

@@ -1,6 +1,7 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { setTos, tosOf } from '../../packet/rewrite.ts';
 import { defineTarget, UsageError } from '../contract.ts';
+import { NAMED_TOS_MASK, TOS_NAMES } from '../tos-names.ts';
 import { changeWords } from './MARK.ts';
 import { paddedHex } from './numbers.ts';
 import { MANGLE, refusePlacement } from './placement.ts';
@@ -10,16 +11,6 @@ interface TosTarget {
   value: number;
   mask: number;
 }
-
-const NAMES: ReadonlyMap<number, string> = new Map([
-  [0x10, 'Minimize-Delay'],
-  [0x08, 'Maximize-Throughput'],
-  [0x04, 'Maximize-Reliability'],
-  [0x02, 'Minimize-Cost'],
-  [0x00, 'Normal-Service'],
-]);
-/** Mask of a value given by name. */
-const NAMED = 0x3f;
 
 const HELP = `TOS target vlibxtables.so.12 options:
   --set-tos value[/mask]  Set Type of Service/Priority field to value
@@ -48,7 +39,7 @@ export const TOS = defineTarget<TosTarget>({
   name: 'TOS',
   families: [4, 6],
   options: [
-    { name: 'set-tos', type: 'tos-mask', max: NAMED, excludes: OPERATIONS },
+    { name: 'set-tos', type: 'tos-mask', max: NAMED_TOS_MASK, excludes: OPERATIONS },
     { name: 'and-tos', type: 'uint8', excludes: OPERATIONS },
     { name: 'or-tos', type: 'uint8', excludes: OPERATIONS },
     { name: 'xor-tos', type: 'uint8', excludes: OPERATIONS },
@@ -79,7 +70,7 @@ export const TOS = defineTarget<TosTarget>({
   save: (data) => ` --set-tos ${maskedText(data)}`,
   print(data, { numeric }) {
     const { value, mask } = data;
-    const name = mask === NAMED ? NAMES.get(value) : undefined;
+    const name = mask === NAMED_TOS_MASK ? TOS_NAMES.get(value) : undefined;
     if (!numeric) {
       if (name !== undefined) return `  TOS set${name}`;
       if (value === 0) return ` TOS and ${paddedHex(~mask & 0xff, 2)}`;
