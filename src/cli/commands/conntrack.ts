@@ -219,7 +219,9 @@ async function applySysctls(service: ConntrackService, io: Io): Promise<void> {
 
 function styleOf(request: Request, io: Io, use: number): Style {
   const labelNames = new Map<number, string>();
-  if (request.output.has('labels')) for (const [name, bit] of readLabelFile() ?? []) labelNames.set(bit, name);
+  // The tool shows labels as soon as any option has made it read their names, but not when it deletes.
+  const named = request.output.has('labels') || ['l', '<', '>'].some((letter) => request.options.has(letter));
+  if (named && request.command !== 'delete') for (const [name, bit] of readLabelFile() ?? []) labelNames.set(bit, name);
   return { output: request.output, labelNames, clock: clockOf(io), use };
 }
 

@@ -145,6 +145,7 @@ export function createEntry(service: ConntrackService, nat: NatService, request:
   if ((status & Status.expected) !== 0) giveUp('Operation failed: Device or resource busy');
   entry.status |= status & (Status.seenReply | Status.assured | Status.fixedTimeout);
   if (request.options.has('m')) entry.mark = request.mark.value;
+  for (const bit of request.labels.add) entry.setLabel(bit);
   entry.expiry = (request.timeout >>> 0) * 1e6;
   setProtocolState(entry, request);
   service.insert(entry);

@@ -30,7 +30,7 @@ export function entryLine(entry: Entry, now: number, style: Style, life: Life | 
     extended: output.has('extended'),
     id: output.has('id'),
     use: style.use,
-    labels: output.has('labels') ? labelText(entry, style.labelNames).join(',') : '',
+    labels: labelText(entry, style.labelNames).join(','),
     times,
     ...(event === undefined ? {} : { event }),
   });

@@ -4,7 +4,7 @@ import type { OutputWord } from './request.ts';
 /** How entries are written, and what is needed for it. */
 export interface Style {
   output: ReadonlySet<OutputWord>;
-  /** Names of label bits. */
+  /** Names of label bits that are shown: none where no option has asked for labels. */
   labelNames: ReadonlyMap<number, string>;
   /** Clock of the directory, microseconds since the epoch: for the age of entries. */
   clock: number;

@@ -35,16 +35,16 @@ export function entryXml(entry: Entry, now: number, style: Style, life: Life | n
   if (entry.stateName !== null && event?.state !== false) text += `<state>${TCP_STATE_NAMES[state]}</state>`;
   text += `<timeout>${Math.floor(entry.remaining(now) / 1e6)}</timeout>`;
   if (event === undefined || event.mark || entry.mark !== 0) text += `<mark>${entry.mark}</mark>`;
+  if (event?.labels !== false) {
+    const names = labelText(entry, style.labelNames);
+    if (names.length > 0) text += `<labels>${names.map((name) => `<label>${name}</label>`).join('')}</labels>`;
+  }
   if (directions === 3 && entry.zone(Direction.original) !== 0)
     text += `<zone>${entry.zone(Direction.original)}</zone>`;
   if (event === undefined) text += `<use>${style.use + entry.children}</use>`;
   text += `<id>${entry.id}</id>`;
   if ((entry.status & Status.assured) !== 0) text += '<assured/>';
   if ((entry.status & Status.seenReply) === 0) text += '<unreplied/>';
-  if (style.output.has('labels') && event?.labels !== false) {
-    const names = labelText(entry, style.labelNames);
-    if (names.length > 0) text += `<labels>${names.map((name) => `<label>${name}</label>`).join('')}</labels>`;
-  }
   if (life !== null && counted) {
     const nanoseconds = (time: number) => BigInt(Math.round(time)) * 1000n;
     if (style.output.has('ktimestamp')) {
