@@ -113,6 +113,22 @@ function frame(device, source, sourcePort, destination, destinationPort, flags, 
   return bytes;
 }
 
+/** Writes an Ethernet frame with a UDP datagram of flow number `flow` to the router's eth0 into `bytes` at `at`. */
+export function udpFrame(bytes, at, flow, data) {
+  const ip = at + 14;
+  bytes.set([...MAC[0], ...PEER_MAC, 8, 0, 0x45, 0], at);
+  bytes.writeUInt16BE(28 + data, ip + 2);
+  bytes.set([0, 0, 0x40, 0, 64, 17, 0, 0], ip + 4);
+  bytes.writeUInt32BE(0x0a010001 + (flow & 0xfff), ip + 12);
+  bytes.writeUInt32BE(0x0a020001 + (flow >>> 12), ip + 16);
+  bytes.writeUInt16BE(checksum(bytes, ip, ip + 20, 0), ip + 10);
+  bytes.writeUInt16BE(40000, ip + 20);
+  bytes.writeUInt16BE(50000, ip + 22);
+  bytes.writeUInt16BE(8 + data, ip + 24);
+  // No checksum: none is asked for.
+  bytes.writeUInt16BE(0, ip + 26);
+}
+
 function checksum(bytes, from, to, start) {
   let sum = start;
   for (let i = from; i + 1 < to; i += 2) sum += (bytes[i] << 8) | bytes[i + 1];

@@ -1,9 +1,12 @@
-import type { RuleSpec } from '../ruleset/rule.ts';
+import type { Counters, RuleSpec } from '../ruleset/rule.ts';
 import type { Ruleset, StoredRule } from '../ruleset/ruleset.ts';
 import { SpecPool } from '../ruleset/spec-pool.ts';
 import { parseRuleSpec, type RuleTextSettings } from '../syntax/rule-text.ts';
 import type { TableName } from './hooks.ts';
 import type { LoadedChain, LoadedRuleset, LoadedTable } from './machine-contract.ts';
+
+/** Of the chains without a policy. */
+const NOTHING: Counters = { packets: 0n, bytes: 0n };
 
 /** Reads the rules of a family for the datapath. Throws UsageError for a rule that iptables would not take. */
 export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): LoadedRuleset {
@@ -16,7 +19,7 @@ export function loadRuleset(ruleset: Ruleset, settings: RuleTextSettings): Loade
       chains.push({
         name: chain.name,
         policy: chain.policy,
-        counters: { packets: chain.packets, bytes: chain.bytes },
+        counters: chain.policy === null ? NOTHING : { packets: chain.packets, bytes: chain.bytes },
         // Rules that were read with their data are taken as they are, counters included: large sets have no room for more objects.
         rules: chain.rules.every(isLoaded)
           ? chain.rules
@@ -43,8 +46,10 @@ export function storeCounters(loaded: LoadedRuleset, ruleset: Ruleset): void {
     for (const chain of table.chains) {
       const to = stored?.chains.get(chain.name);
       if (to === undefined) throw new RangeError(`chain ${chain.name} of table ${table.name} is gone`);
-      to.packets = chain.counters.packets;
-      to.bytes = chain.counters.bytes;
+      if (chain.policy !== null) {
+        to.packets = chain.counters.packets;
+        to.bytes = chain.counters.bytes;
+      }
       chain.rules.forEach((rule, index) => {
         const slot = to.rules[index]!;
         slot.packets = rule.packets;

@@ -43,7 +43,8 @@ function handlesOf(rulesets: Readonly<Record<Family, LoadedRuleset>>): (family: 
 
 /** The messages of nftables about packets that TRACE marked (nf_tables_trace.c). */
 export function traceMessages(recorder: Recorder, rulesets: Readonly<Record<Family, LoadedRuleset>>): RuleTracer {
-  const handle = handlesOf(rulesets);
+  // Made for the first packet that is traced: few ever are, and there may be many chains.
+  let handle: ReturnType<typeof handlesOf> | null = null;
   const ids = new WeakMap<Packet, number>();
   let next = 1;
   return {
@@ -52,6 +53,7 @@ export function traceMessages(recorder: Recorder, rulesets: Readonly<Record<Fami
       ids.set(packet, id);
       const chain = program.chainOf[slot]!;
       const rule = program.specs[slot] === null ? null : program.numberOf[slot]!;
+      handle ??= handlesOf(rulesets);
       recorder.traced({
         family: at.family,
         id,
