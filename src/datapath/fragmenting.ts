@@ -30,11 +30,14 @@ export function fragmentIpv6(kernel: Kernel, packet: Packet): Uint8Array[] | nul
 }
 
 /**
- * The pieces in which a bridged packet leaves by a port: only one that does not fit is cut, and silently lost where that may not be
- * (br_nf_dev_queue_xmit).
+ * The pieces in which a bridged packet leaves by a port: it is cut if it does not fit or is larger than the fragments in which it came, and
+ * silently lost where that may not be (br_nf_dev_queue_xmit).
  */
 export function fragmentOnBridge(kernel: Kernel, packet: Packet, mtu: number): Uint8Array[] | null {
-  if (packet.bytes.length <= mtu) return [packet.bytes];
+  const { bytes, fragmentMaxSize } = packet;
+  if (bytes.length <= (fragmentMaxSize > 0 ? Math.min(mtu, fragmentMaxSize) : mtu)) return [bytes];
+  // What IP noted about them does not survive the bridge (IPSKB_FRAG_PMTU).
+  packet.fragmentDontFragment = false;
   const pieces = packet.family === 4 ? fragment4(packet, mtu) : fragment6(packet, mtu, kernel.random.next());
   if (pieces === null) {
     kernel.recorder.dropped(packet, `does not fit MTU ${mtu} of the port`);

@@ -129,7 +129,7 @@ export function counters(text: string): Map<string, { counter: string; rule: str
 }
 
 /** Seconds. */
-const SOON = 2;
+const SOON = 3;
 const TIMEOUTS = [10, 30, 60, 120, 180, 300, 600, 432000];
 
 function conntrackLines(text: string): string[] {

@@ -100,7 +100,7 @@ function forwardFrame(kernel: Kernel, packet: Packet, port: Device, bridge: Devi
   if (header[0]! & 1) {
     const all = header.subarray(0, 6).every((byte) => byte === 0xff);
     packet.packetType = all ? PacketType.broadcast : PacketType.multicast;
-    flood(kernel, packet, port, bridge);
+    flood(kernel, packet, port, bridge, true);
     passUp(kernel, packet, bridge);
     return;
   }
@@ -110,7 +110,7 @@ function forwardFrame(kernel: Kernel, packet: Packet, port: Device, bridge: Devi
   }
   const to = macs.find(bridge, header, clock.now);
   if (to === null) {
-    flood(kernel, packet, port, bridge);
+    flood(kernel, packet, port, bridge, false);
     return;
   }
   recorder.observer?.({ kind: 'bridge', text: `${bridge.name} knows the destination`, port: to.name });
@@ -118,12 +118,16 @@ function forwardFrame(kernel: Kernel, packet: Packet, port: Device, bridge: Devi
   else forwardTo(kernel, packet, port, to, bridge);
 }
 
-function flood(kernel: Kernel, packet: Packet, port: Device, bridge: Device): void {
+/** To all ports but its own; `isKept`: the packet itself is still needed. */
+function flood(kernel: Kernel, packet: Packet, port: Device, bridge: Device, isKept: boolean): void {
   kernel.recorder.observer?.({ kind: 'bridge', text: `${bridge.name} floods`, port: null });
-  for (const to of floodOrder(bridge)) {
-    if (to === port && !port.hairpin) continue;
+  const ports = floodOrder(bridge).filter((to) => to !== port || port.hairpin);
+  const last = ports.at(-1);
+  for (const to of ports) {
     const copy = pieceOf(packet, packet.bytes.slice());
     copy.twin = packet;
+    // Clones are cut anew; only the last, which is the packet itself, keeps the pieces in which it came (skb_cloned in ip_do_fragment).
+    if (to !== last || isKept) copy.fragmentSizes = null;
     forwardTo(kernel, copy, port, to, bridge);
   }
 }
@@ -152,7 +156,7 @@ export function finishBridgeTransmit(kernel: Kernel, packet: Packet): void {
   const port = packet.physicalOut!;
   const pieces = fragmentOnBridge(kernel, packet, port.mtu);
   if (pieces === null) return;
-  if (pieces.length === 1) transmitOnPort(kernel, packet, port, packet.linkHeader!);
+  if (pieces.length === 1 && pieces[0] === packet.bytes) transmitOnPort(kernel, packet, port, packet.linkHeader!);
   else for (const bytes of pieces) transmitOnPort(kernel, pieceOf(packet, bytes), port, packet.linkHeader!);
 }
 

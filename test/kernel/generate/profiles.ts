@@ -189,7 +189,7 @@ export const PROFILES: Record<string, Profile> = {
     tables: ['filter', 'mangle', 'raw', 'nat'],
     matches: [...COMMON, 'physdev', 'physdev', 'physdev', 'conntrack'],
     targets: [...VERDICTS, 'REJECT', 'MARK', 'LOG', 'NFLOG'],
-    packets: [[0.05, pieces]],
+    packets: [[0.12, pieces]],
     bridged: true,
   },
   reject: {
