@@ -22,6 +22,7 @@ export function missing() {
     ['ip', '-V'],
     ['iptables-legacy', '-V'],
     ['iptables-nft', '-V'],
+    ['ipset', '-v'],
     ['gcc', '--version'],
   ]) {
     if (spawnSync(tool, [option]).status !== 0) return `no ${tool}`;
@@ -59,8 +60,8 @@ export function buildSender(directory) {
   return program;
 }
 
-/** Packets/s of the kernel as a router with these rules, and the share of them that it forwards. The sender is on CPU 0, the router on CPU 1. */
-export function route(sender, variant, rules, files, seconds) {
+/** Packets/s of the kernel as a router with these rules and sets (`ipset restore` text), and the share of them that it forwards. The sender is on CPU 0, the router on CPU 1. */
+export function route(sender, variant, rules, sets, files, seconds) {
   return inNamespace((router) =>
     inNamespace((peer) => {
       for (const d of [0, 1]) {
@@ -100,6 +101,7 @@ export function route(sender, variant, rules, files, seconds) {
          for d in 0 1; do echo 0 > /proc/sys/net/ipv4/conf/eth$d/rp_filter; done
          echo 1 > /proc/sys/net/ipv4/ip_forward`,
       ]);
+      if (sets !== '') within(router, ['ipset', 'restore'], sets);
       within(router, [`iptables-${variant}-restore`], rules);
       const text = execFileSync(sender, [`/run/netns/${router}`, `/run/netns/${peer}`, ...files, String(seconds)], {
         encoding: 'utf8',

@@ -1,5 +1,5 @@
 // How fast iptsim is, beside the real kernel and the real tools of the same run.
-//   npm run bench -- [--quick] [--kinds addr,ct,nat,kube] [--rounds N] [--write]
+//   npm run bench -- [--quick] [--kinds addr,ct,nat,kube,set] [--rounds N] [--write]
 // Prints a table; compares the ratios with those of bench/results.json; `--write` puts the figures there and the plot into docs/.
 // Without root, Linux, iptables or gcc only iptsim is measured.
 import { spawnSync } from 'node:child_process';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildSender, inNamespace, missing, route, timed } from './kernel.js';
 import { plot } from './plot.js';
-import { captures, HOST_YAML, KINDS, mixedRules, rulesText } from './workloads.js';
+import { captures, HOST_YAML, KINDS, mixedRules, rulesText, setsText } from './workloads.js';
 
 const { values } = parseArgs({
   options: {
@@ -73,6 +73,8 @@ function trace(kind, n, sender) {
   mkdirSync(state);
   const rules = rulesText(kind, n);
   writeFileSync(path.join(state, 'rules.v4'), rules);
+  const sets = setsText(kind, n);
+  if (sets !== '') writeFileSync(path.join(state, 'ipsets'), sets);
   writeFileSync(path.join(state, 'host.yaml'), HOST_YAML);
   const files = [0, 1].map((d) => path.join(state, `eth${d}.pcap`));
   captures(kind, n, PACKETS).forEach((bytes, d) => {
@@ -94,7 +96,7 @@ function trace(kind, n, sender) {
   };
   for (const variant of why === null ? VARIANTS : []) {
     players[variant] = () => {
-      const { rate, received, forwarded } = route(sender, variant, rules, files, SECONDS);
+      const { rate, received, forwarded } = route(sender, variant, rules, sets, files, SECONDS);
       if (received === PACKETS) shares[variant] = forwarded;
       return rate;
     };

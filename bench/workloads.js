@@ -2,7 +2,7 @@
 // 30 % new flows, two thirds of which the last rules drop. No other rule decides about a packet: each is passed in vain, except for
 // the last services of `kube`. A function of its arguments alone.
 
-export const KINDS = ['addr', 'ct', 'nat', 'kube'];
+export const KINDS = ['addr', 'ct', 'nat', 'kube', 'set'];
 const ESTABLISHED = 500;
 const MAC = [
   [2, 0, 0, 0, 0, 1],
@@ -62,11 +62,36 @@ function kubeRules(n) {
   ];
 }
 
+/** Ten rules about four sets, whose entries are what there are n of. */
+const setRules = () =>
+  Array.from({ length: 10 }, (_, i) => {
+    const name = ['ip1', 'net1', 'ipport1', 'ip2'][i % 4];
+    return `-A FORWARD -m set --match-set ${name} ${name === 'ipport1' ? 'dst,dst' : i % 3 ? 'src' : 'dst'} -j DROP`;
+  });
+
+/** `ipset restore` text of these sets; no packet of the captures is in them. '' for other kinds. */
+export function setsText(kind, n) {
+  if (kind !== 'set') return '';
+  const size = `hashsize ${2 ** Math.max(6, Math.ceil(Math.log2(n + 1)))} maxelem ${n + 1}`;
+  const address = (i, first) => `${first}.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
+  const lines = ['ip1', 'ip2'].map((name) => `create ${name} hash:ip ${size}`);
+  lines.push(`create net1 hash:net ${size}`, `create ipport1 hash:ip,port ${size}`);
+  for (let i = 0; i < n; i++) {
+    lines.push(`add ip1 ${address(i, 11)}`, `add ip2 ${address(i, 12)}`);
+    lines.push(
+      `add net1 ${address(i << 8, 13 + (i >> 16))}/24`,
+      `add ipport1 ${address(i, 20)},tcp:${1 + (i % 60000)}`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 /** iptables-save text with about n rules of a kind, and at the end those that decide. */
 export function rulesText(kind, n) {
   const numbers = Array.from({ length: n }, (_, i) => i);
   const nat = kind === 'nat' ? numbers.map(natRule) : kind === 'kube' ? kubeRules(n) : [];
-  const filter = kind === 'addr' ? numbers.map(addrRule) : kind === 'ct' ? numbers.map(ctRule) : [];
+  const filter =
+    kind === 'addr' ? numbers.map(addrRule) : kind === 'ct' ? numbers.map(ctRule) : kind === 'set' ? setRules() : [];
   const heads = (...chains) => chains.map((name) => `:${name} ACCEPT [0:0]`);
   return [
     ...(nat.length === 0 ? [] : ['*nat', ...heads('PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'), ...nat, 'COMMIT']),
