@@ -13,6 +13,7 @@ import { systemNames } from '../../state/names.ts';
 import { createEntry, requestedTuple, type UpdateResult, updateEntry } from '../conntrack/change.ts';
 import { EVENTS_FILE, showEvents } from '../conntrack/events.ts';
 import { createExpectation } from '../conntrack/expect.ts';
+import { figures } from '../conntrack/figures.ts';
 import { readLabelFile } from '../conntrack/labels.ts';
 import { entryLine, expectationLine } from '../conntrack/print.ts';
 import { ConntrackProblem, PROGRAM } from '../conntrack/problem.ts';
@@ -124,20 +125,6 @@ async function run(request: Request, io: Io): Promise<number> {
   }
 }
 
-function figures(command: string, service: ConntrackService): string {
-  const { statistics } = service;
-  switch (command) {
-    case 'count':
-      return `${service.count}\n`;
-    case 'expect-count':
-      return `${service.expectations.count}\n`;
-    case 'stats':
-      return `cpu=0   \tfound=${statistics.found} invalid=${statistics.invalid} insert=${statistics.insert} insert_failed=${statistics.insertFailed} drop=${statistics.drop} early_drop=${statistics.earlyDrop} error=${statistics.error} search_restart=0 clash_resolve=${statistics.clashResolve} chaintoolong=0 \n`;
-    default:
-      return `cpu=0   \texpect_new=${statistics.expectNew} expect_create=${statistics.expectCreate} expect_delete=${statistics.expectDelete} \n`;
-  }
-}
-
 /** Nothing happens to a table at rest: what the last committed trace was asked to tell of is shown again. */
 function events(request: Request, io: Io): number {
   const text = readStateFile(io.directory, EVENTS_FILE) ?? '';
@@ -207,6 +194,11 @@ async function changing<T>(io: Io, adds: boolean, work: (table: Table) => T): Pr
   }
 }
 
+/** Whether a rule has to do with labels: else the kernel keeps none. */
+function rulesLabel(io: Io): boolean {
+  return ['rules.v4', 'rules.v6'].some((file) => / -m connlabel /.test(readStateFile(io.directory, file) ?? ''));
+}
+
 /** What host.yaml says of counting and time stamps: entries made by hand get them too. */
 async function applySysctls(service: ConntrackService, io: Io): Promise<void> {
   const text = readStateFile(io.directory, 'host.yaml');
@@ -232,6 +224,7 @@ function clockOf(io: Io): number {
 }
 
 function apply(request: Request, { service, nat }: Table, io: Io): number {
+  if (request.labels.add.length > 0) request.labels.kept = rulesLabel(io);
   const show = (entry: Entry, use: number) => {
     io.out(entryLine(entry, 0, styleOf(request, io, use), lifeOf(service, entry)));
   };
@@ -336,6 +329,7 @@ interface Reply {
 const UPDATE_FAILURES: Readonly<Record<Exclude<UpdateResult, 'same'>, string | null>> = {
   updated: null,
   busy: 'Device or resource busy',
+  'no-space': 'No space left on device',
   'not-found': 'No such file or directory',
   'not-permitted': 'sorry, you must be root or get CAP_NET_ADMIN capability to do this',
   'not-supported': 'Operation not supported',

@@ -145,7 +145,7 @@ export function createEntry(service: ConntrackService, nat: NatService, request:
   if ((status & Status.expected) !== 0) giveUp('Operation failed: Device or resource busy');
   entry.status |= status & (Status.seenReply | Status.assured | Status.fixedTimeout);
   if (request.options.has('m')) entry.mark = request.mark.value;
-  for (const bit of request.labels.add) entry.setLabel(bit);
+  if (request.labels.kept) for (const bit of request.labels.add) entry.setLabel(bit);
   entry.expiry = (request.timeout >>> 0) * 1e6;
   setProtocolState(entry, request);
   service.insert(entry);
@@ -182,7 +182,7 @@ function setProtocolState(entry: Entry, { values }: Request): void {
 }
 
 /** What became of an entry under `-U`: changed, as it was, or why not (EOPNOTSUPP ends the command). */
-export type UpdateResult = 'updated' | 'same' | 'busy' | 'not-found' | 'not-permitted' | 'not-supported';
+export type UpdateResult = 'updated' | 'same' | 'busy' | 'no-space' | 'not-found' | 'not-permitted' | 'not-supported';
 
 export function updateEntry(service: ConntrackService, entry: Entry, request: Request): UpdateResult {
   const { options, values } = request;
@@ -202,6 +202,8 @@ export function updateEntry(service: ConntrackService, entry: Entry, request: Re
   entry.status |= status & (Status.seenReply | Status.assured | Status.fixedTimeout);
   if (options.has('t')) entry.expiry = service.now() + (request.timeout >>> 0) * 1e6;
   if (stated) setProtocolState(entry, request);
+  // Labels come last: everything else is changed by then.
+  if (request.labels.add.length > 0 && !request.labels.kept) return 'no-space';
   for (const bit of request.labels.add) entry.setLabel(bit);
   if (request.labels.remove !== null) {
     const bits = service.sidelines.labels.get(entry.slot);

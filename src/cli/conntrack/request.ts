@@ -50,7 +50,8 @@ export interface Request {
   secmark: number;
   id: number;
   zones: { both: number | null; original: number | null; reply: number | null };
-  labels: { filter: number[]; add: number[]; remove: number[] | null };
+  /** `kept`: connections have room for labels, as some rule asks for them (`-m connlabel`). */
+  labels: { filter: number[]; add: number[]; remove: number[] | null; kept: boolean };
   output: Set<OutputWord>;
   /** Kinds of events that `-e` names. */
   events: Set<EventWord>;
@@ -120,7 +121,7 @@ class RequestParser {
     secmark: 0,
     id: 0,
     zones: { both: null, original: null, reply: null },
-    labels: { filter: [], add: [], remove: null },
+    labels: { filter: [], add: [], remove: null, kept: true },
     output: new Set(),
     events: new Set(),
     bufferSize: 0,
