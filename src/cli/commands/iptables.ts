@@ -1,5 +1,7 @@
 import { UsageError } from '../../extensions/contract.ts';
+import { type Chain, isTableName } from '../../ruleset/ruleset.ts';
 import { type CommandLine, parseCommandLine } from '../../syntax/command-line.ts';
+import { Cmd } from '../../syntax/command-options.ts';
 import { EarlyExit } from '../../syntax/early-exit.ts';
 import { legacyErrorText, nftErrorText, StepError } from '../../syntax/errno.ts';
 import { hintsFor } from '../../syntax/hints.ts';
@@ -36,12 +38,22 @@ function run(line: CommandLine, session: Session): number {
   if (session.variant === 'legacy') {
     runLegacy(line, session);
   } else {
-    if (line.verbose > 1) session.warn('iptsim: the expressions of nftables that -vv prints are not simulated\n');
     const transaction = new NftTransaction(session);
     queueNft(line, transaction, 0);
     transaction.commit();
+    if (line.verbose > 1 && showsRules(line, session)) {
+      session.warn('iptsim: the expressions of nftables that -vv prints are not simulated\n');
+    }
   }
   return 0;
+}
+
+/** Whether the real tool has rules to print in another form: one that was added, or those of a listing. */
+function showsRules({ command, table, chain }: CommandLine, { ruleset }: Session): boolean {
+  if ((command & (Cmd.append | Cmd.insert | Cmd.replace)) !== 0) return true;
+  if ((command & (Cmd.list | Cmd.listRules)) === 0 || !isTableName(table)) return false;
+  const chains = ruleset.tables.get(table)?.chains ?? new Map<string, Chain>();
+  return [...chains.values()].some(({ name, rules }) => rules.length > 0 && (chain === null || chain === name));
 }
 
 /** Prints why a command ended and returns its status. `line` is that of a restore input. Passes on what is no refusal. */
