@@ -14,6 +14,7 @@ import { readCloud } from '../../src/groups/read.ts';
 import type { NetworkDescription } from '../../src/network/description.ts';
 import { planNetwork } from '../../src/network/plan.ts';
 import { readNetworkYaml } from '../../src/network/yaml.ts';
+import { readStateFile } from '../../src/state/files.ts';
 import { cloudArbitrary, describeCloud } from './clouds.ts';
 import { ECHO, KNOCK, TALK } from './lasting-programs.ts';
 import { RealNetwork } from './namespaces.ts';
@@ -128,7 +129,7 @@ class Both {
   }
 
   #differences(host: string, directory: string): string[] {
-    const text = (name: string): string => readFileSync(path.join(directory, name), 'latin1');
+    const text = (name: string): string => readStateFile(directory, name) ?? '';
     const save = (tool: string): string => comparable(this.#real.exec(host, [`${tool}-${this.#variant}-save`]));
     const pairs: [string, string, string][] = [
       ['rules.v4', comparable(text('rules.v4')), save('iptables')],
