@@ -211,6 +211,7 @@ export async function runSummary(
 ): Promise<{ verdicts: Record<string, number>; after: StateAfter }> {
   const args = writeInputs(scenario, sent, folder);
   const tool = toolRunner(path.join(folder, 'state'), variant);
+  for (const words of scenario.entries ?? []) await tool(['conntrack', ...words]).catch(() => undefined);
   const line = await tool(['trace', ...args, ...options, '--summary', '--commit']);
   const verdicts = Object.fromEntries([...line.matchAll(/(\d+) ([a-z]+)(?=[,;])/g)].map((m) => [m[2], Number(m[1])]));
   return { verdicts, after: await stateAfter(scenario, tool) };
