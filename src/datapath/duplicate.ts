@@ -26,6 +26,9 @@ export function duplicate(
   if (!usable(route)) return;
   const copy = pieceOf(packet, packet.bytes.slice());
   copy.isCopy = true;
+  // It belongs to no socket (pskb_copy).
+  copy.owner = copy.listener = null;
+  copy.controlSocket = false;
   // The pieces are shared with the original, so that the copy is cut anew.
   copy.fragmentSizes = null;
   copy.local = true;
