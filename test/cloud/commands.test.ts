@@ -42,6 +42,13 @@ describe('net trace', () => {
     });
   });
 
+  test('check answers scripts', () => {
+    const { status, stdout } = iptsim(['net', 'check', nats, '--json']);
+    const { conversations, failed } = JSON.parse(stdout);
+    expect({ status, failed }).toEqual({ status: 0, failed: 0 });
+    expect(conversations[0]).toMatchObject({ from: 'laptop', to: '163.com:443', holds: true, wrong: [] });
+  });
+
   test('wrong words and wrong files end with 2', () => {
     expect(iptsim(['net', 'trace', nats, '--from', 'laptopp', '--to', '163.com'])).toMatchObject({
       status: 2,

@@ -82,10 +82,11 @@ export const net: CliCommand = async (_name, args, io) => {
     .command('check')
     .description('checks the conversations that the file expects')
     .argument('<file>', 'a network.yaml')
+    .option('--json', 'one JSON object')
     .option('--seed <n>', 'seed of the random generators', wholeNumber, 1)
     .addHelpText('after', EXAMPLES)
-    .action((file: string, { seed }: { seed: number }) => {
-      status = check(file, seed, io);
+    .action((file: string, flags: CheckFlags) => {
+      status = check(file, flags, io);
     });
   return runAction(program, args, io, () => status, [NetworkFileError, QuestionError, StateError]);
 };
@@ -141,12 +142,18 @@ function ask(
   }
 }
 
+interface CheckFlags {
+  seed: number;
+  json?: boolean;
+}
+
 /** Every conversation meets the network as it is switched on: they do not depend on each other. */
-function check(name: string, seed: number, io: Io): number {
+function check(name: string, { seed, json }: CheckFlags, io: Io): number {
   const file = readNetworkFile(name);
   const plan = planned(file, name, io);
   const expected = file.description.conversations ?? [];
   if (expected.length === 0) throw new NetworkFileError(`${name}: no conversations to check`);
+  const results: object[] = [];
   let failed = 0;
   expected.forEach((each: ExpectedConversation, index) => {
     located(file, () => checkExpectation(each, index));
@@ -157,10 +164,14 @@ function check(name: string, seed: number, io: Io): number {
       ask(network, file, again, ['conversations', index]),
     );
     const wrong = judgeConversations(each, conversations);
+    const last = conversations.at(-1)!;
+    results.push({ from: each.from, to: each.to, holds: wrong.length === 0, wrong, last: conversationObject(last) });
     if (wrong.length === 0) return;
     failed++;
-    io.out(`${each.from} > ${each.to}: ${wrong.join('; ')}\n  => ${resultText(conversations.at(-1)!, PLAIN)}\n`);
+    if (json) return;
+    io.out(`${each.from} > ${each.to}: ${wrong.join('; ')}\n  => ${resultText(last, PLAIN)}\n`);
   });
-  io.out(`${expected.length} conversations: ${failed === 0 ? 'all hold' : `${failed} do not hold`}\n`);
+  if (json) io.out(`${JSON.stringify({ conversations: results, failed })}\n`);
+  else io.out(`${expected.length} conversations: ${failed === 0 ? 'all hold' : `${failed} do not hold`}\n`);
   return failed === 0 ? 0 : 1;
 }
