@@ -1,7 +1,4 @@
-// How fast iptsim is, beside the real kernel and the real tools of the same run.
-//   npm run bench -- [--quick] [--kinds addr,ct,nat,kube,set] [--rounds N] [--write]
-// Prints a table; compares the ratios with those of bench/results.json; `--write` puts the figures there and the plot into docs/.
-// Without root, Linux, iptables or gcc only iptsim is measured.
+// How fast iptsim is, beside the real kernel and the real tools of the same run: `npm run bench -- --help`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -13,14 +10,27 @@ import { buildSender, inNamespace, missing, route, timed } from './kernel.js';
 import { plot } from './plot.js';
 import { captures, HOST_YAML, KINDS, mixedRules, rulesText, setsText } from './workloads.js';
 
+const HELP = `How fast iptsim is, beside the real kernel and the real tools of the same run.
+
+  npm run bench -- [--quick] [--kinds ${KINDS.join()}] [--rounds N] [--write]
+
+Prints a table, and compares its ratios with those of bench/results.json. --write puts the figures there and the plot into docs/.
+Without root, Linux, iptables or gcc only iptsim is measured.
+`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', short: 'h', default: false },
     quick: { type: 'boolean', default: false },
     kinds: { type: 'string', default: KINDS.join() },
     rounds: { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
 const iptsim = fileURLToPath(new URL('../bin/iptsim.js', import.meta.url));
 const resultsFile = fileURLToPath(new URL('results.json', import.meta.url));
 const plotFile = fileURLToPath(new URL('../docs/performance.svg', import.meta.url));
