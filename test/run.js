@@ -28,7 +28,13 @@ export async function bundle(folder, directory) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [folder] = process.argv.splice(2, 1);
+  let [folder] = process.argv.splice(2, 1);
+  // Whole networks are compared with the kernel by a program of their own.
+  const networks = process.argv.indexOf('--networks');
+  if (folder === 'kernel' && networks > 0) {
+    process.argv.splice(networks, 1);
+    folder = 'cloud';
+  }
   const directory = mkdtempSync(path.join(tmpdir(), `iptsim-${folder}-`));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   process.env.IPTSIM_ROOT = path.resolve(here, '..');

@@ -19,6 +19,7 @@ const HELP = `Plays generated scenarios in the real kernel and in iptsim and com
 
 --jobs N plays so many at the same time; --every N tells how far it is after each N.
 --fixtures plays the packets of the expectations under fixtures/. --events compares what conntrack -E and trace --events tell of connections instead.
+--networks compares whole networks of hosts: the same as npm run test:cloud.
 --entries makes some of the connections by hand first (conntrack -I).
  FILE is a scenario kept earlier with --keep; --record writes down what the kernel did to it, for test/kernel/cases.test.ts. Profiles: ${Object.keys(PROFILES).join(' ')}
 `;
