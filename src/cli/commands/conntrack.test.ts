@@ -54,6 +54,14 @@ describe('conntrack, as conntrack 1.4.7 answers', () => {
     expect((await run('-C')).out).toBe('0\n');
   });
 
+  it('shows what -G found only if the options are those of its original direction', async () => {
+    await run('-I -s 10.0.0.1 -d 10.0.0.1 -p tcp --sport 81 --dport 5353 -t 1000 --state ESTABLISHED');
+    const none = { out: '', err: `${HEAD}0 flow entries have been shown.\n` };
+    expect(await run('-G -s 10.0.0.1 -d 10.0.0.1 -p tcp --sport 5353 --dport 81')).toMatchObject(none);
+    expect(await run('-G -s 10.0.0.1 -d 10.0.0.1 -p tcp --sport 81 --dport 5353 --state LISTEN')).toMatchObject(none);
+    expect((await run('-G -s 10.0.0.1 -d 10.0.0.1 -p tcp --sport 81 --dport 5353')).out).toContain('sport=81');
+  });
+
   it('takes NAT addresses and zones, and filters by them', async () => {
     await run('-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 53 -t 100 -n 1.2.3.4:99');
     await run('-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 2 --dport 53 -t 100 --reply-zone 4');

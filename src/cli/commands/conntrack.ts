@@ -18,7 +18,7 @@ import { readLabelFile } from '../conntrack/labels.ts';
 import { entryLine, expectationLine } from '../conntrack/print.ts';
 import { ConntrackProblem, PROGRAM } from '../conntrack/problem.ts';
 import { parseRequest, type Request } from '../conntrack/request.ts';
-import { selects, selectsAddresses } from '../conntrack/select.ts';
+import { selects, selectsFound } from '../conntrack/select.ts';
 import type { Life, Style } from '../conntrack/style.ts';
 import { usage } from '../conntrack/usage.ts';
 import { XML_HEAD } from '../conntrack/xml.ts';
@@ -313,7 +313,7 @@ function get(request: Request, service: ConntrackService, io: Io, show: (entry: 
   const node = service.lookup(tuple, 0, 0, 0);
   if (node < 0) throw new ConntrackProblem("Operation failed: such conntrack doesn't exist", 1);
   const entry = service.entry(node >>> 1);
-  if (!selectsAddresses(request, entry)) return 0;
+  if (!selectsFound(request, entry)) return 0;
   if (request.output.has('xml')) io.out(`${XML_HEAD}<conntrack>\n`);
   show(entry, 2);
   return 1;

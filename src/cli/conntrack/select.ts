@@ -27,6 +27,11 @@ export function selects(request: Request, entry: Entry): boolean {
   );
 }
 
+/** Whether the entry that the kernel found is one that the options of `-G` name: of its two directions they name the original one. */
+export function selectsFound(request: Request, entry: Entry): boolean {
+  return selectsAddresses(request, entry) && selectsProtocolValues(request, entry);
+}
+
 /** The tool asks for the bits; for `-L` the kernel, too, with its mask. */
 function hasStatus({ command, status: { value, mask } }: Request, entry: Entry): boolean {
   return (entry.status & value) === value && (command !== 'list' || (entry.status & mask) === value);
@@ -44,7 +49,7 @@ function selectsZone({ zones }: Request, entry: Entry): boolean {
   return zones.reply === null || zones.reply === (directions === 2 ? id : 0);
 }
 
-export function selectsAddresses({ addresses }: Request, entry: Entry): boolean {
+function selectsAddresses({ addresses }: Request, entry: Entry): boolean {
   const original = entry.tuple(Direction.original);
   const reply = entry.tuple(Direction.reply);
   const ends = { s: original.source, d: original.destination, r: reply.source, q: reply.destination };
