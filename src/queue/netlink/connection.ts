@@ -1,3 +1,4 @@
+import { TCP_STATE_NAMES } from '../../conntrack/protocols/tcp-states.ts';
 import { parseAddress } from '../../packet/address-text.ts';
 import { fromHex, toHex } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
@@ -19,26 +20,13 @@ const Cta = {
   labelsMask: 23,
 } as const;
 
-const TCP_STATES = [
-  'NONE',
-  'SYN_SENT',
-  'SYN_RECV',
-  'ESTABLISHED',
-  'FIN_WAIT',
-  'CLOSE_WAIT',
-  'LAST_ACK',
-  'TIME_WAIT',
-  'CLOSE',
-  'SYN_SENT2',
-];
-
 /** Attributes of a connection as `NFQA_CT` holds them. */
 export function connectionAttributes(connection: HandlerConnection): Uint8Array {
   const { original, reply, zone, id, status, state, helper, mark, labels } = connection;
   const parts = [nested(Cta.tupleOriginal, tuple(original)), nested(Cta.tupleReply, tuple(reply))];
   if (zone !== 0) parts.push(attribute(Cta.zone, number16(zone)));
   parts.push(attribute(Cta.id, number32(id)), attribute(Cta.status, number32(status)));
-  const tcpState = original.protocol === Protocol.tcp ? TCP_STATES.indexOf(state ?? '') : -1;
+  const tcpState = original.protocol === Protocol.tcp ? TCP_STATE_NAMES.indexOf(state ?? '') : -1;
   if (tcpState >= 0) parts.push(nested(Cta.protocolInfo, nested(1, attribute(1, Uint8Array.of(tcpState)))));
   if (helper !== null) parts.push(nested(Cta.help, attribute(1, new TextEncoder().encode(`${helper}\0`))));
   if (mark !== 0) parts.push(attribute(Cta.mark, number32(mark)));
