@@ -55,6 +55,8 @@ export interface Playing {
   events?: boolean;
   /** Scenarios that play at the same time have different places. */
   place?: number;
+  /** Whether lines of LOG are heard; they do not say which namespace they are from, so nothing else may play at the same time. */
+  log?: boolean;
 }
 
 /** The table of each family is listed by itself; a family without entries is no error. */
@@ -72,7 +74,7 @@ export async function runKernel(
   scenario: Scenario,
   variant: 'legacy' | 'nft',
   wireSource: string,
-  { companion, place = 0, quiet = COMPANION_SETTLE, events = false }: Playing = {},
+  { companion, place = 0, quiet = COMPANION_SETTLE, events = false, log = false }: Playing = {},
 ): Promise<{ sent: SentPacket[]; outcome: Outcome; told: string }> {
   const namespaces = namespacesAt(place);
   await removeNamespaces(namespaces);
@@ -93,7 +95,7 @@ export async function runKernel(
     if (companion !== undefined) program = await startInRouter(namespaces, companion);
     const settled = companion === undefined ? settle(scenario) : String(quiet);
     const watched = events ? await watchEvents(namespaces.router) : null;
-    const played = await play(scenario, namespaces, peers, wireSource, settled);
+    const played = await play(scenario, namespaces, peers, [wire(wireSource), settled, log ? 'log' : 'no-log']);
     const heard = await watched?.stop();
     const save = [
       scenario.rulesV4 === '' ? '' : `iptables-${variant}-save -c`,
@@ -145,10 +147,9 @@ async function play(
   scenario: Scenario,
   { router, peers: far }: Namespaces,
   peers: string[],
-  wireSource: string,
-  quiet: string,
+  [program, quiet, log]: [string, string, 'log' | 'no-log'],
 ): Promise<PlayedPackets> {
-  const child = spawn(wire(wireSource), [router, far, quiet, ...peers.map((name) => `p-${name}`)], {
+  const child = spawn(program, [router, far, quiet, log, ...peers.map((name) => `p-${name}`)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -167,7 +168,7 @@ async function play(
       else if (words[0] === 'done') return { ...answer, time: Number(words[1]) };
     }
   };
-  const played: PlayedPackets = { sent: [], outputs: [], nflog: [], ...(kernelLogs() ? { log: [] } : {}) };
+  const played: PlayedPackets = { sent: [], outputs: [], nflog: [], ...(log === 'log' ? { log: [] } : {}) };
   /** What each planned packet led to; answers refer to these. */
   const became: { dev: string; hex: string }[][] = [];
   try {

@@ -17,7 +17,7 @@ const HELP = `Plays generated scenarios in the real kernel and in iptsim and com
 
   npm run test:kernel -- [--seed S] [--count N] [--profile NAME]... [--variant legacy|nft] [--jobs N] [--every N] [--no-shrink] [--keep DIR] [--record DIR] [--fixtures] [--events] [--entries] [FILE...]
 
---jobs N plays so many at the same time; --every N tells how far it is after each N.
+--jobs N plays so many at the same time (1: lines of LOG are compared too, where net.netfilter.nf_log_all_netns is 1); --every N tells how far it is after each N.
 --fixtures plays the packets of the expectations under fixtures/. --events compares what conntrack -E and trace --events tell of connections instead.
 --networks compares whole networks of hosts: the same as npm run test:cloud.
 --entries makes some of the connections by hand first (conntrack -I).
@@ -45,6 +45,8 @@ const { values, positionals } = parseArgs({
 
 const root = process.env.IPTSIM_ROOT ?? process.cwd();
 const wireSource = path.join(root, 'test/kernel/wire.c');
+const places = Math.max(1, Number(values.jobs));
+const log = places === 1 && kernelLogs();
 const variant = values.variant === 'nft' ? 'nft' : 'legacy';
 
 interface Played {
@@ -54,7 +56,7 @@ interface Played {
 }
 
 async function play(scenario: Scenario, place: number): Promise<Played> {
-  const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place, events: values.events });
+  const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place, log, events: values.events });
   const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-kernel-'));
   try {
     if (values.events) {
@@ -169,12 +171,12 @@ async function main(): Promise<number> {
       if (values.every !== undefined && next % Number(values.every) === 0) progress(played, next);
     }
   };
-  // Lines of the kernel log do not say which namespace they are from.
-  const places = kernelLogs() ? 1 : Math.max(1, Number(values.jobs));
   await Promise.all(Array.from({ length: places }, (_, place) => worker(place)));
   process.stdout.write(figuresText(played.profiles, played.figures));
-  if (!kernelLogs())
-    process.stdout.write('lines of LOG were not compared: net.netfilter.nf_log_all_netns is 0 on this machine\n');
+  if (!log) {
+    const why = places > 1 ? 'several scenarios at a time' : 'net.netfilter.nf_log_all_netns is 0 on this machine';
+    process.stdout.write(`lines of LOG were not compared: ${why}\n`);
+  }
   if (played.refused > 0)
     process.stdout.write(`${played.refused} scenarios not played: the kernel refused a rule or a set\n`);
   const { equal, different } = sums(played);

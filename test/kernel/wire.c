@@ -1,7 +1,7 @@
 /*
  * The hands of the kernel comparison: puts frames on the wire of a router namespace and reports all that comes out.
  *
- *   wire ROUTER_NETNS PEER_NETNS SETTLE_US PEER_DEVICE...
+ *   wire ROUTER_NETNS PEER_NETNS SETTLE_US log|no-log PEER_DEVICE...
  *
  * Reads commands from standard input, one a line, and answers each with any number of `out`/`in` lines and `done`:
  *   send DEVICE HEX     a frame with Ethernet header, sent from PEER_DEVICE into the router
@@ -13,7 +13,7 @@
  *   out DEVICE HEX      a frame that left the router towards PEER_DEVICE
  *   in HEX              a packet delivered to the router's own stack (TCP, UDP, ICMP, ICMPv6)
  *   nflog GROUP HOOK MARK IN OUT HEX PREFIX    what NFLOG gave to the listener of groups 0 to 7 (interfaces by name, `-`: none)
- *   log PRIORITY TEXT   a line of the kernel log, if the kernel logs for namespaces (net.netfilter.nf_log_all_netns)
+ *   log PRIORITY TEXT   a line of the kernel log, with `log`
  *   refused ERRNO       a local send that the kernel refused
  *   done MICROSECONDS   when the packet was sent (CLOCK_REALTIME)
  * A command is finished when nothing more came for SETTLE_US.
@@ -151,13 +151,9 @@ static void open_nflog(void) {
 }
 
 static void open_kernel_log(void) {
-  char all = '0';
-  int fd = open("/proc/sys/net/netfilter/nf_log_all_netns", O_RDONLY);
-  if (fd >= 0 && read(fd, &all, 1) == 1 && all != '0') {
-    kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-    if (kernel_log >= 0) lseek(kernel_log, 0, SEEK_END);
-  }
-  if (fd >= 0) close(fd);
+  kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+  if (kernel_log < 0) die("/dev/kmsg");
+  lseek(kernel_log, 0, SEEK_END);
 }
 
 static void listen_on(const char *protocol, int port) {
@@ -349,14 +345,14 @@ static void send_local(size_t length) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 5) return 2;
+  if (argc < 6) return 2;
   router_namespace = enter(argv[1]);
   open_router();
   open_nflog();
-  open_kernel_log();
+  if (strcmp(argv[4], "log") == 0) open_kernel_log();
   peer_namespace = enter(argv[2]);
   settle_us = atol(argv[3]);
-  for (int i = 4; i < argc && devices < MAX_DEVICES; i++) open_device(argv[i]);
+  for (int i = 5; i < argc && devices < MAX_DEVICES; i++) open_device(argv[i]);
   while (fgets(line, sizeof line, stdin) != NULL) {
     char word[16], name[32];
     int at = 0;
