@@ -1,3 +1,4 @@
+import type { Device } from '../host/device.ts';
 import { writeUint32 } from '../packet/bytes.ts';
 import { findHeader6 } from '../packet/decode.ts';
 import type { Family } from '../packet/family.ts';
@@ -21,9 +22,16 @@ const IPV6_MINIMUM_MTU = 1280;
 
 /**
  * Sends an ICMP error about a packet to its sender (`icmp_send`), with the cases in which Linux is silent. `info` is the second word of
- * the ICMP header (MTU, pointer). The packet has been routed. Returns whether anything was sent.
+ * the ICMP header (MTU, pointer). The packet has been routed; `inbound` is null if not as one that came in. Returns whether anything was sent.
  */
-export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code: number, info = 0): boolean {
+export function sendIcmpError(
+  kernel: Kernel,
+  cause: Packet,
+  type: number,
+  code: number,
+  info = 0,
+  inbound: Device | null = cause.inDevice,
+): boolean {
   const { route } = cause;
   if (route === null) return false;
   if (cause.packetType !== PacketType.host) return false;
@@ -36,10 +44,11 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   }
   const tos = IS_ERROR.has(type) ? (tosOf(cause) & 0x1e) | 0xc0 : tosOf(cause);
   const mark = replyMark(kernel, 4, cause);
+  const from = route.type === 'local' ? cause.dst : inboundAddress(kernel, cause, inbound);
   const back = kernel.host.route({
     family: 4,
     destination: addressOf(cause.src),
-    ...(route.type === 'local' ? { source: addressOf(cause.dst) } : {}),
+    ...(from === null ? {} : { source: [from[0]!, 0, 0, 0] }),
     mark,
     tos: tos & 0x1c,
     protocol: Protocol.icmp,
@@ -47,7 +56,7 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   if (!usable(back)) return false;
   if (back.device !== kernel.loopback && !kernel.peers.allowsIcmp(cause.src[0]!, type, code, kernel.clock.now))
     return false;
-  const source = route.type === 'local' ? cause.dst : sourceFor(kernel, 4, back, cause.src);
+  const source = from ?? sourceFor(kernel, 4, back, cause.src);
   if (source === null) return false;
 
   const options = answerOptions(kernel, cause, source[0]!);
@@ -75,6 +84,12 @@ export function sendIcmpError(kernel: Kernel, cause: Packet, type: number, code:
   answer.outDevice = back.device;
   if (IS_ERROR.has(type)) kernel.conntrack.attach(answer, cause);
   return sendFromIcmp(kernel, answer, `ICMP ${type}/${code}`);
+}
+
+/** `icmp_errors_use_inbound_ifaddr`: errors about what is forwarded come from the interface by which it came in; null where the route decides. */
+function inboundAddress(kernel: Kernel, cause: Packet, inbound: Device | null): ArrayLike<number> | null {
+  if (inbound === null || kernel.host.sysctl('net.ipv4.icmp_errors_use_inbound_ifaddr') === 0) return null;
+  return kernel.host.sourceAddress(4, inbound, addressOf(cause.src));
 }
 
 /** Puts the packet, as far as it goes, behind the ICMP header: a checksum that is left to the device is not there yet. */

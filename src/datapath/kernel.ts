@@ -2,7 +2,7 @@ import type { Conntrack } from '../conntrack/service.ts';
 import type { Device } from '../host/device.ts';
 import type { AddressWords, Family } from '../packet/family.ts';
 import type { Packet } from '../packet/packet.ts';
-import { tosOf } from '../packet/rewrite.ts';
+import { setTtl, tosOf } from '../packet/rewrite.ts';
 import type { LearnedMacs } from './bridge/learning.ts';
 import type { RandomGenerator, SimulationClock } from './clock.ts';
 import type { FragmentQueues } from './defragment.ts';
@@ -97,11 +97,19 @@ function gatewayText(gateway: AddressWords): string {
 /** Runs a packet of the machine, already routed, through OUTPUT (`__ip_local_out`). */
 export function localOut(kernel: Kernel, packet: Packet): void {
   packet.time = kernel.clock.real;
+/** What a socket that was told nothing else sends to a group stays on the link (`mc_ttl`, `mcast_hops`). */
+const MULTICAST_TTL = 1;
+
+function isMulticast({ family, route, dst }: Packet): boolean {
+  return family === 4 ? route!.type === 'multicast' : dst[0]! >>> 24 === 0xff;
+}
+
   packet.realm = packet.route!.realm;
   if (packet.kernelMade || packet.isCopy) kernel.held.push(packet);
   kernel.runner.run(packet, Hook.output, null, packet.route!.device, Stage.output);
 }
 
+  if (packet.controlSocket && isMulticast(packet)) setTtl(packet, MULTICAST_TTL);
 /** Sends an ICMP answer, already routed; false, and nothing is sent, while another one of the family is on its way out. */
 export function sendFromIcmp(kernel: Kernel, answer: Packet, text: string): boolean {
   const { icmpBusy } = kernel;

@@ -95,7 +95,7 @@ export function sendUnreachable(kernel: Kernel, cause: Packet, at: HookState, ty
   const routed = cause.route;
   if (routed === null && cause.physicalIn !== null) cause.route = BRIDGED;
   else if (!fillRoute(kernel, cause, at)) return false;
-  const sent = sendIcmpError(kernel, cause, type, code);
+  const sent = sendIcmpError(kernel, cause, type, code, 0, routed === null ? null : cause.inDevice);
   cause.route = routed;
   return sent;
 }

@@ -4,7 +4,7 @@ import type { Observer } from '../trace/steps.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import type { HookState } from './hooks.ts';
 import { packetHas } from './near-miss.ts';
-import { Action, interfaceFits, type TableProgram } from './program.ts';
+import { Action, type CompiledRule, interfaceFits, type TableProgram } from './program.ts';
 import { protocolOf } from './traverse.ts';
 import { Verdict, type VerdictCode } from './verdicts.ts';
 
@@ -70,15 +70,14 @@ export class ReferenceEvaluator implements TableEvaluator {
       const number = program.numberOf[slot]!;
       if (rule !== null) {
         const failed =
-          failedHeader(rule.spec, packet, at, program) ??
-          failedMatch(packet, rule.matches.length, (i) => rule.matches[i]!(packet, at), rule.matchNames);
+          failedHeader(rule.spec, packet, at, program) ?? failedMatch(packet, at, rule, program.variant === 'nft');
         observer?.(
           failed === null
             ? { kind: 'rule', table, chain, rule: number, matched: true }
             : { kind: 'rule', table, chain, rule: number, matched: false, failed, has: packetHas(failed, packet, at) },
         );
-        if (packet.hotdrop) return end(slot, Verdict.drop);
         if (failed !== null) {
+          if (packet.hotdrop) return end(slot, Verdict.drop);
           slot++;
           continue;
         }
@@ -87,6 +86,12 @@ export class ReferenceEvaluator implements TableEvaluator {
       program.bytes[slot]! += packet.bytes.length;
       if (packet.trace) this.#tracer?.matched?.(packet, at, program, slot);
 
+      if (packet.hotdrop) {
+        // A match held and set it: ipt_do_table sees that when it is done with the rule.
+        if (program.action[slot] === Action.target) rule!.target!(packet, at);
+        told(slot, { verdict: Verdict.drop });
+        return end(slot, Verdict.drop);
+      }
       const argument = program.argument[slot]!;
       const to = program.chainOf[argument]!;
       switch (program.action[slot]) {
@@ -150,15 +155,11 @@ function addressFits(match: AddressMatch, address: Uint32Array): boolean {
   return same !== match.invert;
 }
 
-/** Tests matches from left to right; those behind the first that fails are not asked. */
-function failedMatch(
-  packet: Packet,
-  count: number,
-  test: (index: number) => boolean,
-  names: readonly string[],
-): string | null {
-  for (let i = 0; i < count; i++) {
-    if (!test(i) || packet.hotdrop) return `-m ${names[i]}`;
+/** Tests matches from left to right; those behind the first that fails are not asked, nor with `dropsAtOnce` those behind one that sets `hotdrop`. */
+function failedMatch(packet: Packet, at: HookState, rule: CompiledRule, dropsAtOnce: boolean): string | null {
+  const { matches, matchNames } = rule;
+  for (let i = 0; i < matches.length; i++) {
+    if (!matches[i]!(packet, at) || (dropsAtOnce && packet.hotdrop)) return `-m ${matchNames[i]}`;
   }
   return null;
 }

@@ -65,6 +65,8 @@ export class ProgramEvaluator implements TableEvaluator {
   readonly #matches: (readonly MatchFunction[] | undefined)[];
   readonly #stack = new Int32Array(STACK_SIZE);
   #depth = 0;
+  /** All matches of the rule held although one of them has set `hotdrop`. */
+  #heldAnyway = false;
 
   constructor(program: TableProgram, devices: readonly Device[]) {
     this.#program = program;
@@ -146,7 +148,10 @@ export class ProgramEvaluator implements TableEvaluator {
     if (classifier !== null) slot = classifier.seek(packet, at, slot);
     for (;;) {
       if (parts[slot] !== 0 && !this.#fits(slot, packet, at)) {
-        if (packet.hotdrop) return this.#finish(slot, base, Verdict.drop);
+        if (packet.hotdrop) {
+          if (this.#heldAnyway) this.#hit(slot, packet, at);
+          return this.#finish(slot, base, Verdict.drop);
+        }
         slot = classifier === null ? slot + 1 : classifier.next(packet, at, slot);
         continue;
       }
@@ -197,14 +202,27 @@ export class ProgramEvaluator implements TableEvaluator {
     return made;
   }
 
-  /** Whether all tests of the rule hold. Not so either where a test has set `hotdrop`. */
+  /** Whether all tests of the rule hold. Not so either where a test has set `hotdrop`, though they may then have held all the same. */
   #fits(slot: number, packet: Packet, at: HookState): boolean {
     const parts = this.#parts[slot]!;
     if (parts & Part.header && !this.#headerFits(slot, packet, at)) return false;
     if (!(parts & Part.matches)) return true;
     const matches = this.#matches[slot] ?? this.#matchesAt(slot);
-    for (let i = 0; i < matches.length; i++) if (!matches[i]!(packet, at)) return false;
+    for (let i = 0; i < matches.length; i++) {
+      if (!matches[i]!(packet, at)) return false;
+      if (packet.hotdrop && this.#program.variant === 'nft') return false;
+    }
+    this.#heldAnyway = packet.hotdrop;
     return !packet.hotdrop;
+  }
+
+  /** ipt_do_table looks at `hotdrop` when it is done with a rule, so the rule counts and its target acts; nft_match_eval looks at once. */
+  #hit(slot: number, packet: Packet, at: HookState): void {
+    const { packets, bytes, action } = this.#program;
+    this.#heldAnyway = false;
+    packets[slot]! += 1;
+    bytes[slot]! += packet.bytes.length;
+    if (action[slot] === Action.target) this.#program.rule(slot)!.target!(packet, at);
   }
 
   #matchesAt(slot: number): readonly MatchFunction[] {
