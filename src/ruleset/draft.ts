@@ -1,3 +1,4 @@
+import { endsChain } from './reachability.ts';
 import type { RuleSpec } from './rule.ts';
 import { type Chain, chainTarget, copyTable, type StoredRule, sortChains, type Table } from './ruleset.ts';
 
@@ -22,6 +23,8 @@ export class TableDraft {
   readonly renewed = new Map<StoredRule, StoredRule>();
   /** Chains whose policy counters were set, so that they stay when legacy commits. */
   readonly countersSet = new Set<string>();
+  /** A rule is gone that every packet left the chain by: what stands behind it is reached again. */
+  revived = false;
   private additions: AddedRule[] = [];
   private removed = false;
   private referenceCounts: Map<string, number> | null = null;
@@ -71,12 +74,14 @@ export class TableDraft {
   }
 
   replace(chain: Chain, index: number, rule: StoredRule, spec: RuleSpec | null, line = 0, step = ''): void {
+    this.noteEnd(chain, index);
     chain.rules[index] = rule;
     this.forget();
     if (spec !== null) this.additions.push({ chain: chain.name, rule, spec, line, step });
   }
 
   remove(chain: Chain, index: number): void {
+    this.noteEnd(chain, index);
     chain.rules.splice(index, 1);
     this.forget();
   }
@@ -138,6 +143,10 @@ export class TableDraft {
     chain.rules[index] = rule;
     this.renewed.set(rule, this.renewed.get(old) ?? old);
     for (const addition of this.additions) if (addition.rule === old) addition.rule = rule;
+  }
+
+  private noteEnd(chain: Chain, index: number): void {
+    if (index < chain.rules.length - 1 && endsChain(chain.rules[index] as StoredRule)) this.revived = true;
   }
 
   private forget(): void {

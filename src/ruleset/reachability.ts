@@ -1,21 +1,42 @@
 import { HOOK_NAMES, type Hook, type HookName } from '../datapath/hooks.ts';
-import { chainTarget, type Table } from './ruleset.ts';
+import { chainTarget, type StoredRule, type Table } from './ruleset.ts';
 
 const NO_HOOKS: ReadonlySet<Hook> = new Set();
+const ENDS: ReadonlySet<string> = new Set([' -j ACCEPT', ' -j DROP', ' -j RETURN', ' -j QUEUE']);
 
-/** Which chains jump where, and from which base chains each chain can be reached. */
+/** Whether every packet that meets the rule leaves the chain by a plain verdict. */
+export function endsChain({ text }: StoredRule): boolean {
+  return ENDS.has(text);
+}
+
+/**
+ * Which chains jump where, and from which base chains each chain can be reached. With `stopsAtEnds`, legacy's way (`mark_source_chains`): nothing
+ * behind a rule that every packet leaves the chain by is reached; nftables takes all rules of a chain for reached.
+ */
 export class JumpGraph {
   private readonly table: Table;
   private readonly edges = new Map<string, Set<string>>();
+  private readonly unreached = new Set<StoredRule>();
 
-  constructor(table: Table) {
+  constructor(table: Table, stopsAtEnds: boolean) {
     this.table = table;
     for (const chain of table.chains.values()) {
+      let ended = false;
       for (const rule of chain.rules) {
+        if (ended) {
+          this.unreached.add(rule);
+          continue;
+        }
         const target = chainTarget(table, rule);
         if (target !== null) this.addEdge(chain.name, target.chain);
+        else if (stopsAtEnds) ended = endsChain(rule);
       }
     }
+  }
+
+  /** Whether the rule stands behind one that ends its chain. */
+  isBehindEnd(rule: StoredRule): boolean {
+    return this.unreached.has(rule);
   }
 
   addEdge(from: string, to: string): void {

@@ -4,7 +4,7 @@ import { findMatch, findTarget } from '../extensions/registry.ts';
 import type { AddedRule } from '../ruleset/draft.ts';
 import { hooksOf, JumpGraph } from '../ruleset/reachability.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
-import { type Chain, chainTarget, isBuiltin, type StoredRule, type Table } from '../ruleset/ruleset.ts';
+import { chainTarget, isBuiltin, type StoredRule, type Table } from '../ruleset/ruleset.ts';
 import type { RuleTextSettings } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
 
@@ -141,50 +141,44 @@ export function isTooDeep(graph: JumpGraph): boolean {
 
 /**
  * What the kernel answers to a table as a transaction leaves it: null, ELOOP where packets could go round, or the first
- * error of a rule. `added` are the rules of the transaction that need checking; `before` is the table as it was.
+ * error of a rule. `added` are the rules of the transaction that need checking; `before` is the table as it was; `revived`: a rule is gone that
+ * kept packets from what stands behind it.
  */
 export function checkTable(
   table: Table,
   before: Table,
   added: readonly AddedRule[],
   settings: RuleTextSettings,
+  revived = false,
 ): KernelError | null {
-  if (added.length === 0) return null;
-  const graph = new JumpGraph(table);
-  const jumps = added.some(isJump);
-  if (jumps && (graph.hasLoop() || (settings.variant === 'nft' && isTooDeep(graph)))) return 'ELOOP';
+  if (added.length === 0 && !revived) return null;
+  const legacy = settings.variant === 'legacy';
+  const graph = new JumpGraph(table, legacy);
+  const jumps = revived || added.some(isJump);
+  if (jumps && (graph.hasLoop() || (!legacy && isTooDeep(graph)))) return 'ELOOP';
   const view = kernelView(table, settings);
   const hooks = graph.hooks();
   const newRules = new Set<StoredRule>();
   for (const { chain, rule, spec } of added) {
     newRules.add(rule);
-    const error = checkRule(spec, table.name, view, hooksOf(hooks, chain));
+    const reached = graph.isBehindEnd(rule) ? NO_HOOKS : hooksOf(hooks, chain);
+    const error = checkRule(spec, table.name, view, reached);
     if (error !== null) return error;
   }
   if (!jumps) return null;
-  // Older rules in chains that can now be reached from more hooks.
-  const oldHooks = new JumpGraph(before).hooks();
+  // Older rules that can now be reached from more hooks.
+  const oldGraph = new JumpGraph(before, legacy);
+  const oldHooks = oldGraph.hooks();
   for (const chain of table.chains.values()) {
     const reached = hooksOf(hooks, chain.name);
-    if (reached.size === hooksOf(oldHooks, chain.name).size) continue;
-    const error = checkChain(chain, table, reached, newRules, settings, view);
-    if (error !== null) return error;
-  }
-  return null;
-}
-
-function checkChain(
-  chain: Chain,
-  table: Table,
-  hooks: ReadonlySet<Hook>,
-  except: ReadonlySet<StoredRule>,
-  settings: RuleTextSettings,
-  view: KernelView,
-): KernelError | null {
-  for (const rule of chain.rules) {
-    if (except.has(rule) || chainTarget(table, rule) !== null || !/ -[mj] /.test(rule.text)) continue;
-    const error = checkRule(ruleSpecOf(rule, table, settings), table.name, view, hooks);
-    if (error !== null) return error;
+    const isNew = reached.size !== hooksOf(oldHooks, chain.name).size;
+    if (!isNew && !revived) continue;
+    for (const rule of chain.rules) {
+      if (newRules.has(rule) || graph.isBehindEnd(rule) || !(isNew || oldGraph.isBehindEnd(rule))) continue;
+      if (chainTarget(table, rule) !== null || !/ -[mj] /.test(rule.text)) continue;
+      const error = checkRule(ruleSpecOf(rule, table, settings), table.name, view, reached);
+      if (error !== null) return error;
+    }
   }
   return null;
 }

@@ -30,7 +30,7 @@ export function runLegacy(line: CommandLine, session: Session): void {
 
 /** What the kernel says to the table as a whole, then its new state. */
 export function commitLegacy(draft: TableDraft, session: Session): void {
-  const error = checkTable(draft.table, draft.before, draft.added(), session);
+  const error = checkTable(draft.table, draft.before, draft.added(), session, draft.revived);
   if (error !== null) throw new StepError('commit', error);
   // libiptc carries the counters of rules over, those of policies only where they were set.
   for (const chain of draft.table.chains.values()) {

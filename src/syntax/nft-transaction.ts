@@ -224,7 +224,7 @@ class Replay {
   }
 
   private graph(): JumpGraph {
-    const graph = new JumpGraph(this.base);
+    const graph = new JumpGraph(this.base, false);
     for (const [from, to] of this.edges) graph.addEdge(from, to);
     return graph;
   }

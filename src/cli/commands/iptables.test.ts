@@ -63,6 +63,22 @@ const REFUSALS: [commands: string[], legacy: [number, string], nft: [number, str
     [1, "iptables: Invalid argument. Run `dmesg' for more information.\n"],
     [4, 'iptables v1.8.9 (nf_tables):  RULE_APPEND failed (Invalid argument): rule in chain INPUT\n'],
   ],
+  // What stands behind a rule that every packet leaves the chain by is not reached, for legacy, as long as that rule is there.
+  [
+    ['iptables -A INPUT -j ACCEPT', 'iptables -A INPUT -m owner --uid-owner 1'],
+    [0, ''],
+    [4, 'iptables v1.8.9 (nf_tables):  RULE_APPEND failed (Invalid argument): rule in chain INPUT\n'],
+  ],
+  [
+    ['iptables -A INPUT -j ACCEPT', 'iptables -A INPUT -m owner --uid-owner 1', 'iptables -D INPUT 1'],
+    [1, "iptables: Invalid argument. Run `dmesg' for more information.\n"],
+    [0, ''],
+  ],
+  [
+    ['iptables -N a', 'iptables -A a -j RETURN', 'iptables -A a -j a', 'iptables -A INPUT -j a', 'iptables -D a 1'],
+    [1, 'iptables: Too many levels of symbolic links.\n'],
+    [0, ''],
+  ],
   [
     ['iptables -N a', 'iptables -A INPUT -j a', 'iptables -X a'],
     [1, 'iptables: Too many links.\n'],
