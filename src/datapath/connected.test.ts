@@ -6,7 +6,8 @@ import { type Simulation, simulate } from '../simulation/simulate.ts';
 describe('a listening socket', () => {
   let machine: Simulation;
   beforeEach(() => {
-    machine = simulate({ host: { interfaces: { eth0: { addresses: ['192.0.2.1/24'] } }, listen: ['tcp/22'] } });
+    const rules = '*mangle\n-A PREROUTING -p tcp -m socket\nCOMMIT\n';
+    machine = simulate({ rules, host: { interfaces: { eth0: { addresses: ['192.0.2.1/24'] } }, listen: ['tcp/22'] } });
   });
   /** Flags of what the machine answers; null: nothing. */
   const answer = async (flags: string, acknowledgement = 0): Promise<string | null> => {
@@ -41,5 +42,16 @@ describe('a listening socket', () => {
     expect(await answer('A', next)).toBeNull();
     expect(await answer('S')).toBe('SYN+ACK');
     expect(await answer('A', (sequence + 1) >>> 0)).toBeNull();
+  });
+
+  // The listener is bound to the wildcard address, which `-m socket` passes over; what it makes is between two addresses.
+  it('is no socket of the packet, but its connection is, from the SYN+ACK on', async () => {
+    const matched = (): string | undefined => /\[(\d+):\d+\] -A PREROUTING/.exec(machine.rules(4))?.[1];
+    await answer('S');
+    expect(matched()).toBe('0');
+    await answer('A', (sequence + 1) >>> 0);
+    expect(matched()).toBe('1');
+    await answer('S');
+    expect(matched()).toBe('2');
   });
 });

@@ -1,4 +1,5 @@
 import { readUint32 } from '../packet/bytes.ts';
+import type { AddressWords } from '../packet/family.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import type { SocketAnswer } from './environment.ts';
@@ -9,8 +10,14 @@ function socketKey({ bytes, transport, protocol, src, dst }: Packet, own: 'sourc
   if ((protocol !== Protocol.tcp && protocol !== Protocol.udp) || transport + 4 > bytes.length) return null;
   const ports = readUint32(bytes, transport);
   return own === 'source'
-    ? `${protocol} ${src.join()} ${dst.join()} ${ports >>> 16} ${ports & 0xffff}`
-    : `${protocol} ${dst.join()} ${src.join()} ${ports & 0xffff} ${ports >>> 16}`;
+    ? keyOf(protocol, src, ports >>> 16, dst, ports & 0xffff)
+    : keyOf(protocol, dst, ports & 0xffff, src, ports >>> 16);
+}
+
+type Address = Uint32Array | AddressWords;
+
+function keyOf(protocol: number, own: Address, ownPort: number, other: Address, otherPort: number): string {
+  return `${protocol} ${own.join()} ${other.join()} ${ownPort} ${otherPort}`;
 }
 
 /** The process that sends the packet has a socket of its own for what comes back. */
@@ -30,24 +37,51 @@ export function connectedSocket(kernel: Kernel, packet: Packet): SocketAnswer | 
   return key === null ? null : (kernel.connected.get(key) ?? null);
 }
 
+/** A connection that a listening socket has answered and nobody has acknowledged. */
+export interface ConnectionRequest {
+  /** Sequence number of the answer. */
+  sequence: number;
+  /** The socket that it will have. */
+  socket: SocketAnswer;
+}
+
+/**
+ * The socket of a connection, be it open or asked for only, that packets from `source` to `destination` belong to (inet_lookup_established);
+ * null if there is none.
+ */
+export function establishedSocket(
+  { connected, requests }: Kernel,
+  protocol: number,
+  source: AddressWords,
+  sourcePort: number,
+  destination: AddressWords,
+  destinationPort: number,
+): SocketAnswer | null {
+  if (connected.size === 0 && requests.size === 0) return null;
+  const key = keyOf(protocol, destination, destinationPort, source, sourcePort);
+  return connected.get(key) ?? requests.get(key)?.socket ?? null;
+}
+
 /** So many connections wait for the client's acknowledgement (net.core.somaxconn); of more the oldest are forgotten. */
 const BACKLOG = 4096;
 
-/** A listening socket has answered the SYN of `packet`; `sequence` is that of the answer. */
-export function rememberRequest({ requests }: Kernel, packet: Packet, sequence: number): void {
+/** The listening `socket` has answered the SYN of `packet`; `sequence` is that of the answer. */
+export function rememberRequest({ requests }: Kernel, packet: Packet, socket: SocketAnswer, sequence: number): void {
   const key = socketKey(packet, 'destination')!;
   requests.delete(key);
   if (requests.size >= BACKLOG) requests.delete(requests.keys().next().value!);
-  requests.set(key, sequence);
+  // The connection is between two addresses, whatever the listener is bound to.
+  requests.set(key, { sequence, socket: { ...socket, wildcard: false } });
 }
 
 /** Whether the segment acknowledges what a listening socket answered: then there is a connection (tcp_check_req). */
-export function completeRequest(kernel: Kernel, packet: Packet, socket: SocketAnswer): boolean {
+export function completeRequest(kernel: Kernel, packet: Packet): boolean {
   const key = socketKey(packet, 'destination')!;
-  const sequence = kernel.requests.get(key);
-  if (sequence === undefined || readUint32(packet.bytes, packet.transport + 8) !== (sequence + 1) >>> 0) return false;
+  const request = kernel.requests.get(key);
+  if (request === undefined) return false;
+  if (readUint32(packet.bytes, packet.transport + 8) !== (request.sequence + 1) >>> 0) return false;
   kernel.requests.delete(key);
-  kernel.connected.set(key, socket);
+  kernel.connected.set(key, request.socket);
   return true;
 }
 

@@ -245,6 +245,14 @@ export interface MachineServices {
   duplicate(packet: Packet, at: HookState, gateway: AddressWords, device: Device | null): void;
   /** Routes a packet of OUTPUT again after mark, addresses or TOS changed is done by the hook; this is for TPROXY: delivers to a local socket. */
   assignSocket(packet: Packet, socket: SocketAnswer): void;
+  /** The socket of a connection under way that packets from `source` to `destination` belong to. */
+  establishedSocket(
+    protocol: number,
+    source: AddressWords,
+    sourcePort: number,
+    destination: AddressWords,
+    destinationPort: number,
+  ): SocketAnswer | null;
   log(packet: Packet, at: HookState, record: LogRecord): void;
   nflog(packet: Packet, at: HookState, record: NflogRecord): void;
   /** State shared by name across rules, as the kernel keeps it (recent, hashlimit, rateest, IDLETIMER...). Plain JSON-able data, Maps and Sets. */

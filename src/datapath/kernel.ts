@@ -5,6 +5,7 @@ import type { Packet } from '../packet/packet.ts';
 import { setTtl, tosOf } from '../packet/rewrite.ts';
 import type { LearnedMacs } from './bridge/learning.ts';
 import type { RandomGenerator, SimulationClock } from './clock.ts';
+import type { ConnectionRequest } from './connected.ts';
 import type { FragmentQueues } from './defragment.ts';
 import type { Host, RouteAnswer, SocketAnswer } from './environment.ts';
 import type { HookRunner } from './hook-runner.ts';
@@ -33,8 +34,8 @@ export interface Kernel {
   readonly connected: Map<string, SocketAnswer>;
   /** Those of them whose other end has closed, likewise. */
   readonly finished: Set<string>;
-  /** Connections that listening sockets have answered and nobody has acknowledged: the sequence numbers of the answers, likewise. */
-  readonly requests: Map<string, number>;
+  /** Connections that listening sockets have answered and nobody has acknowledged, likewise. */
+  readonly requests: Map<string, ConnectionRequest>;
   /** Every packet that may hold a connection which was never confirmed. */
   readonly held: Packet[];
   /** An input packet whose way is over and that nobody has kept; the next one may take its place. */

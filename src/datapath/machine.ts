@@ -210,6 +210,8 @@ function proceed(kernel: Kernel, stage: Stage, packet: Packet): void {
       break;
     case Stage.bridgeTransmit:
       finishBridgeTransmit(kernel, packet);
+      // What a process sends is received at once (netif_rx), before the original goes on; what the machine answers, when it is done.
+      if (packet.twin !== null && isOfProcess(packet.twin)) receiveBacklog(kernel);
   }
 }
 
@@ -221,6 +223,19 @@ class SimulatedMachine implements Machine {
   #resumed: boolean;
   /** Nobody outside sees packets: an object may serve for the next one. */
   readonly #reuses: boolean;
+
+function isOfProcess({ local, kernelMade, isCopy }: Packet): boolean {
+  return local && !kernelMade && !isCopy;
+}
+
+/** Receives what was sent to the machine itself, and what comes of that. */
+function receiveBacklog(kernel: Kernel): void {
+  const { backlog, loopback } = kernel;
+  while (backlog.length > 0) {
+    const packet = backlog.shift()!;
+    receiveIp(kernel, packet, packet.inDevice ?? loopback);
+  }
+}
 
   constructor(
     kernel: Kernel,
@@ -271,11 +286,8 @@ class SimulatedMachine implements Machine {
   }
 
   #end(): Outcome {
-    const { backlog, runner, recorder, loopback } = this.#kernel;
-    while (backlog.length > 0) {
-      const packet = backlog.shift()!;
-      receiveIp(this.#kernel, packet, packet.inDevice ?? loopback);
-    }
+    const { runner, recorder } = this.#kernel;
+    receiveBacklog(this.#kernel);
     const { outcome } = recorder;
     if (runner.waiting.length > 0) outcome.pending = this.#settle();
     else this.#release();

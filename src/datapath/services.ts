@@ -1,6 +1,7 @@
 import type { Conntrack } from '../conntrack/service.ts';
 import type { Nat } from '../nat/service.ts';
 import type { RandomGenerator, SimulationClock } from './clock.ts';
+import { establishedSocket } from './connected.ts';
 import { duplicate } from './duplicate.ts';
 import type { Host, MachineServices, SetServices } from './environment.ts';
 import { sendIcmpv6Error } from './icmp-error.ts';
@@ -47,6 +48,7 @@ export function machineServices(parts: ServiceParts): MachineServices {
       sendFromKernel(kernel(), packet);
     },
     duplicate: (packet, at, gateway, device) => duplicate(kernel(), packet, at, gateway, device),
+    establishedSocket: (...ends) => establishedSocket(kernel(), ...ends),
     assignSocket(packet, socket) {
       packet.socket = socket;
     },

@@ -127,7 +127,7 @@ export function answerSegment(kernel: Kernel, packet: Packet, found: SocketAnswe
     if ((flags & (SYN | FIN | ACK | RST)) === SYN) acceptConnection(kernel, packet, socket);
     // An acknowledgement of nothing is refused as on a port where nobody listens.
     if ((flags & ACK) === 0) return;
-    if ((flags & RST) === 0 && completeRequest(kernel, packet, socket)) return;
+    if ((flags & RST) === 0 && completeRequest(kernel, packet)) return;
   }
   if (flags & RST || !reachable) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
@@ -164,7 +164,7 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer):
   }
   if (offered.scale) options.push(1, 3, 3, 7);
   const sequence = kernel.random.next() >>> 0;
-  rememberRequest(kernel, packet, sequence);
+  rememberRequest(kernel, packet, socket, sequence);
   const answer = compose(
     family,
     { source: packet.dst.slice(), destination: packet.src.slice(), protocol: Protocol.tcp, dontFragment: true },

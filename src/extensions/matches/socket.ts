@@ -1,9 +1,9 @@
 import { Direction, Status } from '../../conntrack/connection.ts';
-import type { Host, SocketAnswer } from '../../datapath/environment.ts';
+import type { MachineServices, SocketAnswer } from '../../datapath/environment.ts';
 import { Hook } from '../../datapath/hooks.ts';
 import type { Device } from '../../host/device.ts';
 import { readUint16, readUint32 } from '../../packet/bytes.ts';
-import type { AddressWords } from '../../packet/family.ts';
+import type { AddressWords, Family } from '../../packet/family.ts';
 import { ConntrackInfo, type Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { defineMatch } from '../contract.ts';
@@ -52,14 +52,15 @@ export const socket = defineMatch<SocketMatch>({
     const bound = data.nowildcard ? '' : ' bound to an address of its own';
     return `a ${which} of this machine${bound} waits for the packet`;
   },
-  unknown: () => 'of the sockets of this machine only the listening ones are known, not those of connections under way',
+  unknown: () =>
+    'of the sockets of this machine only the listening ones and those of connections seen in the trace are known',
   pure: (data) => !data['restore-skmark'],
   // `socket_match` (net/netfilter/xt_socket.c)
-  compile(data, { family, machine: { host } }) {
+  compile(data, { family, machine }) {
     const find = family === 4 ? find4 : find6;
     return (packet, at) => {
       // TPROXY may have given it to one.
-      const found = packet.socket ?? find(host, packet, at.inDevice);
+      const found = packet.socket ?? find(machine, packet, at.inDevice);
       if (found === null) return false;
       if (found.wildcard && !data.nowildcard) return false;
       if (data.transparent && !found.transparent) return false;
@@ -72,8 +73,8 @@ export const socket = defineMatch<SocketMatch>({
 const copy = (address: Uint32Array): AddressWords => [address[0]!, address[1]!, address[2]!, address[3]!];
 
 /** The socket for the packet itself, or for the packet that an ICMP error quotes (`nf_sk_lookup_slow_v4`). */
-function find4(host: Host, packet: Packet, device: Device | null): SocketAnswer | null {
-  if (packet.protocol === Protocol.tcp || packet.protocol === Protocol.udp) return findOwn(host, packet, device);
+function find4(machine: MachineServices, packet: Packet, device: Device | null): SocketAnswer | null {
+  if (packet.protocol === Protocol.tcp || packet.protocol === Protocol.udp) return findOwn(machine, packet, device);
   if (packet.protocol !== Protocol.icmp) return null;
   const { bytes, transport } = packet;
   const type = bytes[transport];
@@ -97,11 +98,11 @@ function find4(host: Host, packet: Packet, device: Device | null): SocketAnswer 
     local = original.source;
     localPort = original.sourcePort;
   }
-  return host.findSocket(protocol, 4, remote, remotePort, local, localPort, device);
+  return lookUp(machine, protocol, 4, remote, remotePort, local, localPort, device);
 }
 
-function find6(host: Host, packet: Packet, device: Device | null): SocketAnswer | null {
-  if (packet.protocol === Protocol.tcp || packet.protocol === Protocol.udp) return findOwn(host, packet, device);
+function find6(machine: MachineServices, packet: Packet, device: Device | null): SocketAnswer | null {
+  if (packet.protocol === Protocol.tcp || packet.protocol === Protocol.udp) return findOwn(machine, packet, device);
   if (packet.protocol !== Protocol.icmpv6) return null;
   const { bytes, transport } = packet;
   const inner = transport + 8;
@@ -115,7 +116,8 @@ function find6(host: Host, packet: Packet, device: Device | null): SocketAnswer 
     readUint32(bytes, at + 8),
     readUint32(bytes, at + 12),
   ];
-  return host.findSocket(
+  return lookUp(
+    machine,
     protocol,
     6,
     address(inner + 24),
@@ -126,7 +128,7 @@ function find6(host: Host, packet: Packet, device: Device | null): SocketAnswer 
   );
 }
 
-function findOwn(host: Host, packet: Packet, device: Device | null): SocketAnswer | null {
+function findOwn(machine: MachineServices, packet: Packet, device: Device | null): SocketAnswer | null {
   const { bytes, transport, protocol, family } = packet;
   if (transport + (protocol === Protocol.udp ? 8 : 20) > bytes.length) return null;
   let local = copy(packet.dst);
@@ -143,5 +145,22 @@ function findOwn(host: Host, packet: Packet, device: Device | null): SocketAnswe
     local = original.source;
     localPort = original.sourcePort;
   }
-  return host.findSocket(protocol, family, copy(packet.src), readUint16(bytes, transport), local, localPort, device);
+  return lookUp(machine, protocol, family, copy(packet.src), readUint16(bytes, transport), local, localPort, device);
+}
+
+/** The socket of a connection, else a listening one. */
+function lookUp(
+  { host, establishedSocket }: MachineServices,
+  protocol: number,
+  family: Family,
+  source: AddressWords,
+  sourcePort: number,
+  destination: AddressWords,
+  port: number,
+  device: Device | null,
+): SocketAnswer | null {
+  return (
+    establishedSocket(protocol, source, sourcePort, destination, port) ??
+    host.findSocket(protocol, family, source, sourcePort, destination, port, device)
+  );
 }

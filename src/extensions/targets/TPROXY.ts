@@ -72,15 +72,19 @@ export const TPROXY = defineTarget<TproxyTarget>({
       if (packet.protocol < 0 || transport + NEEDED > bytes.length) return Verdict.drop;
       const source: AddressWords = [packet.src[0]!, packet.src[1]!, packet.src[2]!, packet.src[3]!];
       const own: AddressWords = [packet.dst[0]!, packet.dst[1]!, packet.dst[2]!, packet.dst[3]!];
-      const socket = machine.host.findSocket(
-        packet.protocol,
-        family,
-        source,
-        readUint16(bytes, transport),
-        given ?? interfaceAddress(at.inDevice, family) ?? own,
-        port === 0 ? readUint16(bytes, transport + 2) : port,
-        at.inDevice,
-      );
+      const sourcePort = readUint16(bytes, transport);
+      const ownPort = readUint16(bytes, transport + 2);
+      const socket =
+        machine.establishedSocket(packet.protocol, source, sourcePort, own, ownPort) ??
+        machine.host.findSocket(
+          packet.protocol,
+          family,
+          source,
+          sourcePort,
+          given ?? interfaceAddress(at.inDevice, family) ?? own,
+          port === 0 ? ownPort : port,
+          at.inDevice,
+        );
       if (socket === null || !socket.transparent) return Verdict.drop;
       packet.mark = ((packet.mark & keep) ^ mark) >>> 0;
       machine.assignSocket(packet, socket);
