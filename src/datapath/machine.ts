@@ -201,6 +201,8 @@ function proceed(kernel: Kernel, stage: Stage, packet: Packet): void {
       break;
     case Stage.loopBack:
       loopBack(kernel, packet);
+      // What a process sends is received at once (netif_rx), before the original goes on; what the machine answers, when it is done.
+      if (packet.twin !== null && isOfProcess(packet.twin)) receiveBacklog(kernel);
       break;
     case Stage.bridgeInput:
       finishBridgeInput(kernel, packet);
@@ -210,19 +212,8 @@ function proceed(kernel: Kernel, stage: Stage, packet: Packet): void {
       break;
     case Stage.bridgeTransmit:
       finishBridgeTransmit(kernel, packet);
-      // What a process sends is received at once (netif_rx), before the original goes on; what the machine answers, when it is done.
-      if (packet.twin !== null && isOfProcess(packet.twin)) receiveBacklog(kernel);
   }
 }
-
-class SimulatedMachine implements Machine {
-  readonly #kernel: Kernel;
-  readonly #programs: readonly [LoadedRuleset, TableProgram[]][];
-  readonly #states: NamedStates;
-  /** No packet came yet since an earlier run's memory was taken over. */
-  #resumed: boolean;
-  /** Nobody outside sees packets: an object may serve for the next one. */
-  readonly #reuses: boolean;
 
 function isOfProcess({ local, kernelMade, isCopy }: Packet): boolean {
   return local && !kernelMade && !isCopy;
@@ -236,6 +227,15 @@ function receiveBacklog(kernel: Kernel): void {
     receiveIp(kernel, packet, packet.inDevice ?? loopback);
   }
 }
+
+class SimulatedMachine implements Machine {
+  readonly #kernel: Kernel;
+  readonly #programs: readonly [LoadedRuleset, TableProgram[]][];
+  readonly #states: NamedStates;
+  /** No packet came yet since an earlier run's memory was taken over. */
+  #resumed: boolean;
+  /** Nobody outside sees packets: an object may serve for the next one. */
+  readonly #reuses: boolean;
 
   constructor(
     kernel: Kernel,
