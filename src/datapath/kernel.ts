@@ -95,9 +95,6 @@ function gatewayText(gateway: AddressWords): string {
   return gateway.map((word) => word.toString(16).padStart(8, '0')).join('');
 }
 
-/** Runs a packet of the machine, already routed, through OUTPUT (`__ip_local_out`). */
-export function localOut(kernel: Kernel, packet: Packet): void {
-  packet.time = kernel.clock.real;
 /** What a socket that was told nothing else sends to a group stays on the link (`mc_ttl`, `mcast_hops`). */
 const MULTICAST_TTL = 1;
 
@@ -105,12 +102,15 @@ function isMulticast({ family, route, dst }: Packet): boolean {
   return family === 4 ? route!.type === 'multicast' : dst[0]! >>> 24 === 0xff;
 }
 
+/** Runs a packet of the machine, already routed, through OUTPUT (`__ip_local_out`). */
+export function localOut(kernel: Kernel, packet: Packet): void {
+  packet.time = kernel.clock.real;
   packet.realm = packet.route!.realm;
+  if (packet.controlSocket && isMulticast(packet)) setTtl(packet, MULTICAST_TTL);
   if (packet.kernelMade || packet.isCopy) kernel.held.push(packet);
   kernel.runner.run(packet, Hook.output, null, packet.route!.device, Stage.output);
 }
 
-  if (packet.controlSocket && isMulticast(packet)) setTtl(packet, MULTICAST_TTL);
 /** Sends an ICMP answer, already routed; false, and nothing is sent, while another one of the family is on its way out. */
 export function sendFromIcmp(kernel: Kernel, answer: Packet, text: string): boolean {
   const { icmpBusy } = kernel;
