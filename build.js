@@ -11,8 +11,9 @@ const common = {
   logLevel: 'warning',
 };
 
-/** Entries under src/cli/entries: `iptables` (the whole family), `ipset`, `conntrack`, `run` (`run` and `shims`), `main` (iptsim's other commands). */
-const entries = ['iptables', 'ipset', 'conntrack', 'run', 'main'].filter((name) =>
+/** Entries under src/cli/entries: `iptables` (the whole family), `ipset`, `conntrack`, `run` (`run` and `shims`), `main` (iptsim's other commands),
+ * `part` (threads of `trace --jobs`). */
+const entries = ['iptables', 'ipset', 'conntrack', 'run', 'main', 'part'].filter((name) =>
   existsSync(`src/cli/entries/${name}.ts`),
 );
 
@@ -46,6 +47,8 @@ const warmUps = {
   iptables: ['iptables', '-A', 'INPUT', '-p', 'tcp', '--dport', '22', '-j', 'ACCEPT'],
   ipset: ['ipset', 'list'],
   conntrack: ['conntrack', '-L'],
+  // Compiled only.
+  part: [],
 };
 for (const [name, args] of Object.entries(warmUps)) {
   if (!entries.includes(name)) continue;

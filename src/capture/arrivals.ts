@@ -34,6 +34,13 @@ export class CapturedFrame {
   private memory: ArrayBufferLike = EMPTY.buffer;
   private memoryOffset = 0;
 
+  /** Where the IP packet of the record begins that the reader stands at, up to whose `end` it goes; -1 if it is something else. Nothing is taken in. */
+  find({ buffer, start, end, linkType }: CaptureReader): number {
+    const { parts } = this;
+    if (!locate(linkType, buffer, start, end, parts)) return -1;
+    return parts.etherType === EtherType.ipv4 || parts.etherType === EtherType.ipv6 ? parts.l3 : -1;
+  }
+
   /** Takes in the record that the reader stands at. */
   take(reader: CaptureReader): void {
     const { buffer, start, end, linkType } = reader;

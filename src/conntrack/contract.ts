@@ -1,5 +1,6 @@
 import type { ConntrackServices } from '../datapath/environment.ts';
 import type { HookState } from '../datapath/hooks.ts';
+import type { Share } from '../datapath/share.ts';
 import type { VerdictCode } from '../datapath/verdicts.ts';
 import type { Packet } from '../packet/packet.ts';
 import type { Observer } from '../trace/steps.ts';
@@ -16,6 +17,8 @@ export interface ConntrackDependencies {
   random(): number;
   /** Value of `net.netfilter.nf_conntrack_*`; read once, when the service is made. */
   sysctl(name: string): number;
+  /** Where the machine handles only a part of the packets; absent or null: all. */
+  share?: Pick<Share, 'parts' | 'conflict'> | null;
 }
 
 /**

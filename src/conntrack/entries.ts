@@ -33,11 +33,14 @@ export class ConntrackEntries implements Tracking {
   /** Tells what changes; null: nobody listens. */
   protected teller: EventTeller | null = null;
   private readonly clock: () => number;
+  private readonly share: (ConntrackDependencies['share'] & object) | null;
 
   constructor(dependencies: ConntrackDependencies) {
     this.clock = dependencies.now;
     this.random = dependencies.random;
     this.settings = readSettings(dependencies.sysctl);
+    this.share = dependencies.share ?? null;
+    if (this.share !== null) this.settings.max = Math.floor(this.settings.max / this.share.parts);
     this.expectations = new Expectations(this.table, this.settings.expectMax, policyOf, this.statistics);
   }
 
@@ -208,6 +211,7 @@ export class ConntrackEntries implements Tracking {
   makeRoom(key: Uint32Array, now: number): boolean {
     this.sweep(now);
     if (this.table.count < this.settings.max) return true;
+    this.share?.conflict('the table of connections may be full (net.netfilter.nf_conntrack_max)');
     const { buckets } = this.settings;
     const width = 2 ** 32 / buckets;
     const first = Math.floor(hashTuple(key, 0) / width);

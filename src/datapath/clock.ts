@@ -40,6 +40,11 @@ export class RandomGenerator {
     if ((this.state[0]! | this.state[1]! | this.state[2]! | this.state[3]!) === 0) this.state[0] = 1;
   }
 
+  /** Random bits for the identification of a packet, which tell nothing but that packet from others. */
+  identification(): number {
+    return this.next();
+  }
+
   /** The next 32 bits. */
   next(): number {
     const s = this.state;

@@ -12,6 +12,7 @@ import type { Host } from './environment.ts';
 import { sendIcmpError, sendIcmpv6Error } from './icmp-error.ts';
 import type { Kernel } from './kernel.ts';
 import type { Recorder } from './recorder.ts';
+import type { Share } from './share.ts';
 
 const SECOND = 1e6;
 
@@ -22,16 +23,23 @@ export class FragmentQueues {
   /** The ICMPv6 parameter problem that the last refused fragment asks for. */
   parameterProblem: { code: number; pointer: number } | null = null;
 
-  constructor(host: Host, clock: SimulationClock) {
+  readonly #share: Share | null;
+  readonly #maxDistance: number;
+
+  constructor(host: Host, clock: SimulationClock, share: Share | null) {
     this.#clock = clock;
+    this.#share = share;
+    this.#maxDistance = host.sysctl('net.ipv4.ipfrag_max_dist');
+    const parts = share?.parts ?? 1;
     this.#reassembly = new Reassembly({
       ...DEFAULT_REASSEMBLY,
       timeout4: host.sysctl('net.ipv4.ipfrag_time') * SECOND,
       timeout6: host.sysctl('net.ipv6.ip6frag_time') * SECOND,
       conntrackTimeout6: host.sysctl('net.netfilter.nf_conntrack_frag6_timeout') * SECOND,
-      highThreshold4: host.sysctl('net.ipv4.ipfrag_high_thresh'),
-      highThreshold6: host.sysctl('net.ipv6.ip6frag_high_thresh'),
-      maxDistance: host.sysctl('net.ipv4.ipfrag_max_dist'),
+      highThreshold4: host.sysctl('net.ipv4.ipfrag_high_thresh') / parts,
+      highThreshold6: host.sysctl('net.ipv6.ip6frag_high_thresh') / parts,
+      ...(share === null ? {} : { onFull: () => share.conflict('many fragments wait') }),
+      maxDistance: this.#maxDistance,
     });
   }
 
@@ -42,6 +50,10 @@ export class FragmentQueues {
   reassemble(packet: Packet, user: 'in' | 'out' | 'local', recorder: Recorder): boolean {
     const device = user === 'out' ? 0 : (packet.inDevice?.index ?? 0);
     const { now } = this.#clock;
+    if (this.#share !== null) {
+      if (this.#share.keeps) this.#share.conflict('fragments are put together');
+      if (packet.family === 4) this.#share.checkSender(packet.src[0]!, this.#maxDistance);
+    }
     const gathered = this.#reassembly.gather(packet, defragUser(packet, user), 0, device, now);
     this.parameterProblem = gathered.parameterProblem;
     switch (gathered.result) {
@@ -109,12 +121,19 @@ export function expireFragments(kernel: Kernel): void {
     packet.inDevice = device;
     packet.time = kernel.clock.real;
     if (family === 6) {
+      tellConflict(kernel);
       sendIcmpv6Error(kernel, packet, 3, 1);
       continue;
     }
     const input = kernel.host.routeInput(packet, device);
     if (input.action === 'drop' || (user !== 'local' && input.action !== 'local')) continue;
     packet.route = input.route;
+    tellConflict(kernel);
     sendIcmpError(kernel, packet, 11, 1);
   }
+}
+
+/** That would be told as soon as a packet comes, of whatever part. */
+function tellConflict({ share }: Kernel): void {
+  share?.conflict('fragments waited too long for the others');
 }

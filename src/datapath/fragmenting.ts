@@ -19,7 +19,7 @@ export function fragmentIpv4(kernel: Kernel, packet: Packet): Uint8Array[] | nul
 /** The pieces in which an IPv6 packet that does not fit leaves by its route; null if it may not be cut (an ICMPv6 2/0 has then gone back). */
 export function fragmentIpv6(kernel: Kernel, packet: Packet): Uint8Array[] | null {
   const { mtu } = packet.route!;
-  const pieces = fragment6(packet, mtu, kernel.random.next(), packet.local);
+  const pieces = fragment6(packet, mtu, kernel.random.identification(), packet.local);
   if (pieces === null) {
     sendIcmpv6Error(kernel, packet, 2, 0, mtu);
     kernel.recorder.dropped(packet, `does not fit MTU ${mtu}`);
@@ -38,7 +38,7 @@ export function fragmentOnBridge(kernel: Kernel, packet: Packet, mtu: number): U
   if (bytes.length <= (fragmentMaxSize > 0 ? Math.min(mtu, fragmentMaxSize) : mtu)) return [bytes];
   // What IP noted about them does not survive the bridge (IPSKB_FRAG_PMTU).
   packet.fragmentDontFragment = false;
-  const pieces = packet.family === 4 ? fragment4(packet, mtu) : fragment6(packet, mtu, kernel.random.next());
+  const pieces = packet.family === 4 ? fragment4(packet, mtu) : fragment6(packet, mtu, kernel.random.identification());
   if (pieces === null) {
     kernel.recorder.dropped(packet, `does not fit MTU ${mtu} of the port`);
     return null;

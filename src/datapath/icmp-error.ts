@@ -74,7 +74,7 @@ export function sendIcmpError(
       destination: cause.src,
       protocol: Protocol.icmp,
       tos,
-      identification: kernel.random.next() & 0xffff,
+      identification: kernel.random.identification() & 0xffff,
       options,
     },
     body,

@@ -12,6 +12,7 @@ import type { HookRunner } from './hook-runner.ts';
 import { HOOK_NAMES, Hook } from './hooks.ts';
 import type { Peers } from './ipv4/peers.ts';
 import type { Recorder } from './recorder.ts';
+import type { Share } from './share.ts';
 import { Stage } from './stages.ts';
 
 /** What all parts of the simulated network stack share. */
@@ -25,6 +26,8 @@ export interface Kernel {
   readonly fragments: FragmentQueues;
   readonly macs: LearnedMacs;
   readonly peers: Peers;
+  /** Where this machine handles only a part of the packets; null: all. */
+  readonly share: Share | null;
   readonly loopback: Device;
   /** What was sent to the machine itself over `lo` and is received when the current packet is done (netif_rx). */
   readonly backlog: Packet[];
@@ -104,6 +107,7 @@ function isMulticast({ family, route, dst }: Packet): boolean {
 
 /** Runs a packet of the machine, already routed, through OUTPUT (`__ip_local_out`). */
 export function localOut(kernel: Kernel, packet: Packet): void {
+  kernel.share?.checkSent(packet.bytes);
   packet.time = kernel.clock.real;
   packet.realm = packet.route!.realm;
   if (packet.controlSocket && isMulticast(packet)) setTtl(packet, MULTICAST_TTL);

@@ -9,6 +9,7 @@ import type { RandomGenerator, SimulationClock } from './clock.ts';
 import type { Host, LogRecord, SetServices } from './environment.ts';
 import type { HookName, TableName } from './hooks.ts';
 import type { QueueListener } from './queueing.ts';
+import type { Share } from './share.ts';
 
 /** A rule with its counters, as the datapath takes it over from ruleset/. */
 export interface LoadedRule extends Counters {
@@ -54,6 +55,8 @@ export interface MachineOptions {
   observer?: Observer | null;
   /** Who hears of changes in connection tracking; absent: nobody. */
   events?: EventListener | null;
+  /** Which part of the packets this machine handles where others handle the rest; absent or null: all. */
+  share?: Share | null;
   /** Whether the outcome is to hold what left, was delivered and logged. Off where only verdicts are counted. */
   collect?: boolean;
 }
@@ -206,6 +209,12 @@ export interface MachineMemory {
   stack: unknown;
 }
 
+/** What rules and policies have counted, in the order of families, tables, chains and rules. */
+export interface RuleCounts {
+  packets: Float64Array;
+  bytes: Float64Array;
+}
+
 /** The simulated machine. Times never go backwards: an earlier packet is handled at the time of the one before it. */
 export interface Machine {
   /** A frame arrives on an interface. */
@@ -214,6 +223,10 @@ export interface Machine {
   send(packet: LocalSend): Outcome;
   /** Lets time pass. */
   advance(time: number): void;
+  /** What was counted since the counters were written back last. */
+  counts(): RuleCounts[];
+  /** Adds what another machine with the same rules has counted. */
+  addCounts(counts: readonly RuleCounts[]): void;
   /** Writes the counters back into the rulesets given to `createMachine`. */
   writeCounters(): void;
   memory(): MachineMemory;

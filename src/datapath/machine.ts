@@ -23,13 +23,14 @@ import { routeIpv6 } from './ipv6/input.ts';
 import { receiveLocalIpv6 } from './ipv6/local.ts';
 import { type Kernel, routeLocal } from './kernel.ts';
 import { sendFromProcess } from './local-send.ts';
-import type { LoadedRuleset, Machine, MachineMemory, MachineOptions, Outcome } from './machine-contract.ts';
+import type { LoadedRuleset, Machine, MachineMemory, MachineOptions, Outcome, RuleCounts } from './machine-contract.ts';
 import { type Needs, needsOf } from './needs.ts';
 import { loopBack, send, transmit } from './output.ts';
 import { compileTable, type ExtensionLookup, type TableProgram } from './program.ts';
 import { receiveFrame, receiveIp } from './receive.ts';
 import { Recorder } from './recorder.ts';
 import { machineServices } from './services.ts';
+import { SharedRandom } from './share.ts';
 import { Stage } from './stages.ts';
 import { NamedStates } from './states.ts';
 import { cookieSecrets } from './synproxy.ts';
@@ -47,21 +48,24 @@ interface StackMemory {
 
 /** Switches on a machine with these rules. Throws if a rule cannot be compiled (an extension or chain that does not exist). */
 export function createMachine(options: MachineOptions): Machine {
-  const { host, clock, random, memory } = options;
+  const { host, clock, memory } = options;
+  const share = options.share ?? null;
+  const random = share === null ? options.random : new SharedRandom(options.random, share);
   const observer = options.observer ?? null;
   const recorder = new Recorder(observer, options.collect ?? true);
   const conntrack = createConntrack({
     now: () => clock.now,
     random: () => random.next(),
     sysctl: (name) => host.sysctl(name),
+    share,
   });
   const nat = createNat(conntrack);
   conntrack.observer = observer;
   nat.observer = observer;
   const states = new NamedStates();
-  const fragments = new FragmentQueues(host, clock);
+  const fragments = new FragmentQueues(host, clock, share);
   const macs = new LearnedMacs();
-  const peers = new Peers(host);
+  const peers = new Peers(host, () => share?.conflict('the machine limits what it answers to each sender'));
   if (memory !== null) {
     clock.now = memory.uptime;
     clock.shift = memory.uptime - memory.clock;
@@ -154,6 +158,7 @@ export function createMachine(options: MachineOptions): Machine {
     fragments,
     macs,
     peers,
+    share,
     loopback,
     backlog: [],
     icmpBusy: { 4: false, 6: false },
@@ -318,6 +323,23 @@ class SimulatedMachine implements Machine {
     for (const packet of held) if (!kept.includes(packet)) conntrack.release(packet);
     held.length = 0;
     held.push(...kept);
+  }
+
+  counts(): RuleCounts[] {
+    return this.#programs.flatMap(([, programs]) =>
+      programs.map(({ packets, bytes }) => ({ packets: packets.slice(), bytes: bytes.slice() })),
+    );
+  }
+
+  addCounts(counts: readonly RuleCounts[]): void {
+    const programs = this.#programs.flatMap(([, each]) => each);
+    programs.forEach(({ packets, bytes }, index) => {
+      const more = counts[index]!;
+      for (let slot = 0; slot < packets.length; slot++) {
+        packets[slot]! += more.packets[slot]!;
+        bytes[slot]! += more.bytes[slot]!;
+      }
+    });
   }
 
   writeCounters(): void {

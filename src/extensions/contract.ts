@@ -182,6 +182,12 @@ export type KernelError =
 export type MatchFunction = (packet: Packet, at: HookState) => boolean;
 export type TargetFunction = (packet: Packet, at: HookState) => VerdictCode;
 
+/**
+ * What a use remembers from one packet to the next: at most things of the packet's own flow, which lie in its connection or under both its addresses
+ * (`flow`), or something that packets of all flows share (`machine`).
+ */
+export type Memory = 'flow' | 'machine';
+
 interface ExtensionDeclaration<Data> {
   name: string;
   /** Other names under which `-m` finds it; it is saved as `name` (`icmpv6` and `ipv6-icmp` for `icmp6`). */
@@ -224,6 +230,8 @@ interface ExtensionDeclaration<Data> {
   explain(data: Data, context: PrintContext): string;
   /** What a use says to people only; shown behind the sentence. */
   remark?(data: Data): string;
+  /** Absent: nothing for a pure match, else `machine`. Packets of different flows are handled at the same time only where all rules say `flow`. */
+  memory?: Memory | ((data: Data) => Memory);
   /** What cannot be known in a simulation and where it comes from instead; shown at the rule. */
   unknown?(data: Data): string | null;
 }
@@ -241,6 +249,8 @@ export interface MatchDeclaration<Data> extends ExtensionDeclaration<Data> {
    * so that the classifier may test rules out of order.
    */
   pure?: boolean | ((data: Data) => boolean);
+  /** It may read any byte of a packet, also those that nothing else looks at (the IPv4 identification). */
+  looksAnywhere?: true;
   /**
    * Tests that a packet must pass, each of them, for a pure match to hold; `compile` may ask for more. The classifier files rules under them.
    * null or absent: nothing is known. With a list, the match must not set `hotdrop` for a packet that is no later fragment and

@@ -54,6 +54,8 @@ export interface ReassemblySettings {
   highThreshold6: number;
   /** Fragments of the same sender that may come between two of one datagram (net.ipv4.ipfrag_max_dist); 0 for any number. */
   maxDistance: number;
+  /** Called before a datagram is refused because of these thresholds. */
+  onFull?: () => void;
 }
 
 export const DEFAULT_REASSEMBLY: ReassemblySettings = {
@@ -119,7 +121,10 @@ export class Reassembly {
 
   #find(family: Family, key: string, timeout: number, now: number): FragmentQueue | null {
     const limit = family === 4 ? this.#settings.highThreshold4 : this.#settings.highThreshold6;
-    if (this.#memory[family] > limit) return null;
+    if (this.#memory[family] > limit) {
+      this.#settings.onFull?.();
+      return null;
+    }
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       queue = emptyQueue(now + timeout);

@@ -86,6 +86,13 @@ function count(counts: VerdictCounts, verdict: TraceVerdict): void {
   else counts[verdict]++;
 }
 
+/** What several machines together have counted of the same packets. */
+export function addVerdicts(a: VerdictCounts, b: VerdictCounts): VerdictCounts {
+  const sum = noVerdicts();
+  for (const verdict of VERDICTS) sum[verdict] = a[verdict] + b[verdict];
+  return sum;
+}
+
 export function noVerdicts(): VerdictCounts {
   return { forwarded: 0, delivered: 0, sent: 0, dropped: 0, rejected: 0, queued: 0, stolen: 0, invalid: 0 };
 }

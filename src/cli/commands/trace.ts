@@ -24,6 +24,7 @@ Examples:
     iptsim trace --pcap eth0=in.pcap --pcap eth1=lan.pcap --write-pcap out
   Verdicts of many packets, and how fast:
     iptsim trace --pcap eth0=in.pcap --summary
+    iptsim trace --pcap eth0=in.pcap --summary --jobs 4
 
 Exit status: 0 all packets processed, whatever became of them; 1 an input could
 not be read, or a handler of a queue failed; 2 wrong usage.
@@ -59,6 +60,7 @@ function traceCommand(): Command {
     .option('--queue-timeout <seconds>', 'how long a handler may take for a packet (10)')
     .option('--queue-length <n>', 'how many packets a handler may keep waiting in a queue (1024)')
     .option('--queue-fail-open', 'more of them pass instead of being dropped')
+    .option('--jobs <n>', 'with --summary: on so many cores, where no packet depends on packets of other flows (1)')
     .option('--at <time>', 'when packets without a time start: seconds or a UTC date')
     .option('-v, --verbose', 'also the rules that did not match, and why')
     .option('--no-color', 'no colours')

@@ -3,6 +3,8 @@ import { fillUp } from '../../capture/cut.ts';
 import { EtherType, linkTypeName } from '../../capture/linktype.ts';
 import type { CaptureReader } from '../../capture/reader.ts';
 import { CaptureError } from '../../capture/source.ts';
+import { mayQuote } from '../../datapath/parts.ts';
+import type { Share } from '../../datapath/share.ts';
 import type { Device } from '../../host/device.ts';
 import type { InputPacket, PacketSource } from '../../trace/input.ts';
 
@@ -15,15 +17,28 @@ export interface CaptureNotes {
   cut: number;
 }
 
+/** How far a source of packets of one part has come in its capture, packets of other parts included. */
+export interface Progress {
+  /** Packets of other parts before the next one. */
+  readonly passed: number;
+  /** Times, in microseconds: of the first packet (Infinity if there is none), and the latest up to the next one. */
+  readonly first: number;
+  readonly latest: number;
+}
+
 /**
  * The packets of a capture as they arrive on one interface.
  *
  * @param device where they arrive; null for packets that the machine itself sends
  * @param vlanDevice the VLAN interface on `device` with a tag; null if there is none
  */
-export class CaptureSource implements PacketSource {
+export class CaptureSource implements PacketSource, Progress {
   nextTime = 0;
+  passed = 0;
+  first = Number.POSITIVE_INFINITY;
+  latest = Number.NEGATIVE_INFINITY;
   private last = 0;
+  private readonly share: Share | null;
   private nanoseconds = 0;
   private readonly frame = new CapturedFrame();
   private readonly name: string;
@@ -46,7 +61,10 @@ export class CaptureSource implements PacketSource {
     /** Time of the first packet if it has none. */
     start: number;
     notes: CaptureNotes;
+    /** Where only packets of one part are wanted. */
+    share: Share | null;
   }) {
+    this.share = options.share;
     this.name = options.name;
     this.reader = options.reader;
     this.device = options.device;
@@ -78,27 +96,51 @@ export class CaptureSource implements PacketSource {
   }
 
   private advance(): void {
-    const { reader } = this;
-    let found: boolean;
+    while (this.next()) {
+      const { reader, share } = this;
+      const time = Number.isNaN(reader.time) ? this.last + SPACING : reader.time;
+      this.last = time;
+      this.nextTime = time;
+      if (share !== null) {
+        if (this.latest < time) this.latest = time;
+        if (this.first === Number.POSITIVE_INFINITY) this.first = time;
+        if (!this.isShared(share)) {
+          this.passed++;
+          continue;
+        }
+        // No packet comes before one that stands in front of it, and time does not go backwards.
+        this.nextTime = this.latest;
+      }
+      this.nanoseconds = reader.nanoseconds;
+      this.frame.take(reader);
+      if (this.frame.refusal === 'unsupported-link-type') {
+        throw new CaptureError(
+          `${this.name}: ${linkTypeName(reader.linkType)} cannot be read: expected Ethernet, raw IP or a Linux cooked capture`,
+        );
+      }
+      return;
+    }
+    this.nextTime = Number.POSITIVE_INFINITY;
+  }
+
+  private next(): boolean {
     try {
-      found = reader.next();
+      return this.reader.next();
     } catch (error) {
       if (error instanceof CaptureError) throw new CaptureError(`${this.name}: ${error.message}`);
       throw error;
     }
-    if (!found) {
-      this.nextTime = Number.POSITIVE_INFINITY;
-      return;
-    }
-    this.nextTime = Number.isNaN(reader.time) ? this.last + SPACING : reader.time;
-    this.last = this.nextTime;
-    this.nanoseconds = reader.nanoseconds;
-    this.frame.take(reader);
-    if (this.frame.refusal === 'unsupported-link-type') {
-      throw new CaptureError(
-        `${this.name}: ${linkTypeName(reader.linkType)} cannot be read: expected Ethernet, raw IP or a Linux cooked capture`,
-      );
-    }
+  }
+
+  /** Whether the packet that the reader stands at is of the part that is wanted; what is no packet is of the first. */
+  private isShared(share: Share): boolean {
+    const { reader, frame } = this;
+    const at = frame.find(reader);
+    if (at < 0) return share.part === 0;
+    const { buffer, end, start, originalLength } = reader;
+    const missing = originalLength - (end - start);
+    const whole = missing > 0 && mayQuote(buffer, at) ? fillUp(buffer.subarray(at, end), missing) : null;
+    return whole === null ? share.takes(buffer, at, end) : share.takes(whole, 0, whole.length);
   }
 
   /** What is not a plain IP packet: other protocols, VLAN tags, cooked captures, packets that were cut. */

@@ -4,13 +4,14 @@ import { isCapture, openCapture } from '../../capture/reader.ts';
 import { type ByteSource, CaptureError } from '../../capture/source.ts';
 import { isTcpdumpText, parseTcpdump } from '../../capture/tcpdump.ts';
 import type { Host } from '../../datapath/environment.ts';
+import type { Share } from '../../datapath/share.ts';
 import type { Device } from '../../host/device.ts';
 import { NotationError, nearest } from '../../packet/notation/error.ts';
 import { parseLine } from '../../packet/notation/flow.ts';
 import type { PacketSource } from '../../trace/input.ts';
 import { parsePacketList } from '../../trace/packet-list.ts';
 import { type WrittenItem, writtenSources } from '../../trace/written.ts';
-import { type CaptureNotes, CaptureSource } from './capture-source.ts';
+import { type CaptureNotes, CaptureSource, type Progress } from './capture-source.ts';
 import type { LoadedMachine } from './load.ts';
 import { type PcapOption, type TraceOptions, TraceUsageError } from './options.ts';
 import { PlacedCapture } from './placed-capture.ts';
@@ -24,6 +25,8 @@ export interface Inputs {
   notes: CaptureNotes;
   /** Lines for stderr about what was left out. */
   remarks: string[];
+  /** How far each capture has been read, where only packets of one part are wanted. */
+  progress: Progress[];
 }
 
 /** Everything that stands on the command line, read as far as it must be before the machine is built. */
@@ -127,29 +130,34 @@ function readAll(source: ByteSource): Uint8Array {
   }
 }
 
-/** The inputs as sources of packets on a host. Throws InputError. */
+/**
+ * The inputs as sources of packets on a host. Throws InputError.
+ *
+ * @param share where only packets of one part are wanted; all inputs are captures then
+ */
 export function openInputs(
   read: ReadInputs,
   { host, placement, hasOwnMac }: Pick<LoadedMachine, 'host' | 'placement' | 'hasOwnMac'>,
   start: number,
+  share: Share | null = null,
 ): Inputs {
   const notes: CaptureNotes = { cut: 0 };
-  const sources: PacketSource[] = [];
+  const captures: (PacketSource & Progress)[] = [];
   const vlanDevice = (below: Device | null) => (vlan: number) =>
     host.devices.find((device) => device.link === below && device.vlan === vlan) ?? null;
   for (const { interface: name, file } of read.pcaps) {
     const device = name === 'local' ? null : deviceOf(host, name, file);
     const reader = openReader(file, () => fileSource(file));
-    sources.push(
-      new CaptureSource({ name: file, reader, device, vlanDevice: vlanDevice(device), hasOwnMac, start, notes }),
+    captures.push(
+      new CaptureSource({ name: file, reader, device, vlanDevice: vlanDevice(device), hasOwnMac, start, notes, share }),
     );
   }
   for (const { name, source } of read.captures) {
     const reader = openReader(name, () => source);
-    sources.push(new PlacedCapture({ name, reader, host, placement, vlanDevice, start, notes }));
+    captures.push(new PlacedCapture({ name, reader, host, placement, vlanDevice, start, notes, share }));
   }
-  sources.push(...writtenSources(read.written, host, placement, start));
-  return { sources, notes, remarks: read.remarks };
+  const sources = [...captures, ...writtenSources(read.written, host, placement, start)];
+  return { sources, notes, remarks: read.remarks, progress: share === null ? [] : captures };
 }
 
 function openReader(name: string, source: () => ByteSource): ReturnType<typeof openCapture> {

@@ -5,6 +5,8 @@ import type { Host } from '../../datapath/environment.ts';
 import { loadRuleset, storeCounters } from '../../datapath/load.ts';
 import { createMachine } from '../../datapath/machine.ts';
 import type { Machine, MachineOptions } from '../../datapath/machine-contract.ts';
+import type { Share } from '../../datapath/share.ts';
+import { looksAnywhere } from '../../datapath/ties.ts';
 import { type Fingerprint, fingerprintState, parseFingerprints } from '../../extensions/matches/osf-fingerprints.ts';
 import type { Device } from '../../host/device.ts';
 import { HostFileError, readHostYaml } from '../../host/yaml.ts';
@@ -15,9 +17,9 @@ import { readStateFile, writeStateFile } from '../../state/files.ts';
 import { lockDirectory } from '../../state/lock.ts';
 import { readMachineMemory, writeMachineMemory } from '../../state/machine-memory.ts';
 import { systemNames } from '../../state/names.ts';
-import { loadRules, saveRules } from '../../state/rules-file.ts';
+import { loadRules, rulesFileName, saveRules } from '../../state/rules-file.ts';
 import type { RuleTextSettings } from '../../syntax/rule-text.ts';
-import { readRules } from '../../syntax/rules-reader.ts';
+import { readRules, readRulesWithLines } from '../../syntax/rules-reader.ts';
 import { RulesError } from '../../syntax/save-format.ts';
 import { AssumedHost, namedInterfaces, placementOnAssumed } from '../../trace/assumed-host.ts';
 import { explainRule } from '../../trace/explain.ts';
@@ -26,6 +28,7 @@ import type { RuleTexts } from '../../trace/reporters/text.ts';
 import { type Placement, placementOn } from '../../trace/written.ts';
 import { readSetPlaces, SETS_FILE, setNames, writeSetPlaces } from '../commands/ipset.ts';
 import type { Io } from '../io.ts';
+import { findTie } from './independence.ts';
 import type { ReadInputs } from './inputs.ts';
 
 /** A file of the machine that cannot be read: status 1. */
@@ -43,8 +46,12 @@ export interface LoadedMachine {
   /** Called before each packet where `watches` is set. */
   before(input: InputPacket): void;
   watches: boolean;
+  /** Why packets of different flows cannot be handled by several machines; null if they can. */
+  tie(): string | null;
+  /** Whether rules look at bytes that nothing else looks at. */
+  looksAnywhere(): boolean;
   /** Switches the machine on; `first` is the time of its first packet. */
-  start(first: number): Machine;
+  start(first: number, share?: Share | null): Machine;
   /** Writes counters, sets and memory back to the state directory. */
   commit(machine: Machine): void;
   /** Lets other commands at the state directory again. */
@@ -123,7 +130,22 @@ function readMachine(
     before(input) {
       if (host instanceof AssumedHost) host.see(input);
     },
-    start(first) {
+    tie: () =>
+      findTie({
+        host,
+        rulesets: [loaded4, loaded6],
+        memory,
+        setText,
+        commit: files.commit,
+        placeOf: ({ family, table, chain, rule }) => {
+          const name = (family === 4 ? files.rules : files.rules6) ?? path.join(io.directory, rulesFileName(family));
+          const text = readNamed(name);
+          const rules = readRulesWithLines(text, family === 4 ? settings4 : settings6);
+          return `${name}:${rules.tables.get(table)?.chains.get(chain)?.rules[rule - 1]?.line ?? 1}`;
+        },
+      }),
+    looksAnywhere: () => looksAnywhere(loaded4, 4) || looksAnywhere(loaded6, 6),
+    start(first, share = null) {
       const start = Number.isFinite(first) ? first : (memory?.clock ?? 0);
       // Timers count by the machine's own clock, which goes on where it was committed.
       clock.now = memory?.uptime ?? start;
@@ -140,6 +162,7 @@ function readMachine(
           memory === null
             ? null
             : { ...memory, uptime: memory.uptime ?? start, clock: Math.min(memory.clock ?? start, start) },
+        share,
         ...(fingerprints === null ? {} : { namedState: fingerprintState(fingerprints) }),
         ...listeners,
       });

@@ -35,6 +35,8 @@ export interface TraceOptions {
   queueFailOpen: boolean;
   /** Microseconds since the epoch at which packets without a time start; null: the stored clock. */
   at: number | null;
+  /** On how many cores; 1 unless asked for. */
+  jobs: number;
   verbose: boolean;
   color: boolean | null;
   inputs: string[];
@@ -61,6 +63,7 @@ export interface RawTraceOptions {
   events?: boolean;
   kernelLog?: boolean;
   xtablesMonitor?: boolean;
+  jobs?: string;
   verbose?: boolean;
   color?: boolean;
 }
@@ -104,6 +107,7 @@ export function readTraceOptions(raw: RawTraceOptions, inputs: readonly string[]
     queueLength: raw.queueLength === undefined ? DEFAULT_LIMIT.length : readLength(raw.queueLength),
     queueFailOpen: raw.queueFailOpen ?? DEFAULT_LIMIT.failOpen,
     at: raw.at === undefined ? null : readAt(raw.at),
+    jobs: raw.jobs === undefined ? 1 : readJobs(raw.jobs),
     verbose: raw.verbose ?? false,
     color: raw.color === false ? false : null,
     inputs: [...inputs],
@@ -123,6 +127,14 @@ function readSeed(text: string): number {
     throw new TraceUsageError(`--seed ${text}: expected a number from 0 to 4294967295`);
   }
   return Number(text);
+}
+
+/** More would only load the rules more often. */
+const MOST_JOBS = 64;
+
+function readJobs(text: string): number {
+  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= MOST_JOBS) return Number(text);
+  throw new TraceUsageError(`--jobs ${text}: expected a number of cores from 1 to ${MOST_JOBS}`);
 }
 
 function readQueue(text: string): QueueOption {

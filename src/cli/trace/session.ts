@@ -1,3 +1,4 @@
+import type { Machine } from '../../datapath/machine-contract.ts';
 import { type Listener, type QueueRange, queueListener, withHandlers } from '../../queue/listener.ts';
 import { openHandler, type QueueOption } from '../../queue/open.ts';
 import type { Patience } from '../../queue/patience.ts';
@@ -7,18 +8,21 @@ import { mergeSources } from '../../trace/input.ts';
 import { jsonReporter } from '../../trace/reporters/json.ts';
 import { summaryLine } from '../../trace/reporters/summary.ts';
 import { textReporter } from '../../trace/reporters/text.ts';
-import { type Reporter, run } from '../../trace/run.ts';
+import { type Reporter, type RunResult, run } from '../../trace/run.ts';
 import type { Step } from '../../trace/steps.ts';
 import { EVENTS_FILE, EventRecorder } from '../conntrack/events.ts';
 import type { Io } from '../io.ts';
 import { collectGarbage } from './garbage.ts';
-import { openInputs, type ReadInputs } from './inputs.ts';
+import { findOrder } from './independence.ts';
+import { openInputs, type ReadInputs, readInputs } from './inputs.ts';
 import type { LoadedMachine } from './load.ts';
 import { loadMachine } from './load.ts';
 import type { TraceOptions } from './options.ts';
 import { palette } from './palette.ts';
+import { runPart, shareOf } from './part.ts';
 import { capturedDevices, pcapReporter } from './pcap-output.ts';
 import { progressLine } from './progress.ts';
+import { playInThread, Team } from './team.ts';
 import { kernelLogReporter, monitorReporter } from './views.ts';
 import { wallTimer } from './wall-timer.ts';
 
@@ -32,7 +36,7 @@ export async function runTrace(options: TraceOptions, read: ReadInputs, io: Io):
   try {
     // Handlers end before anything is written back: one that then turns out to be broken leaves the state as it was.
     const commit = await withHandlers(options.queues, open, (ranges) =>
-      play(options, read, io, listenerOf(options, ranges, patience), (loaded) => {
+      playOnCores(options, read, io, listenerOf(options, ranges, patience), (loaded) => {
         unlock = loaded.close;
       }),
     );
@@ -63,19 +67,67 @@ function listenerOf(options: TraceOptions, ranges: readonly QueueRange[], patien
   return listener;
 }
 
-/** Gives all packets to the machine; what it returns writes the state back if that was asked for. */
-async function play(
+/** As `play`, on as many cores as were asked for if the packets can be shared out, else on one. */
+async function playOnCores(
   options: TraceOptions,
   read: ReadInputs,
   io: Io,
   listener: Handlers | null,
   onLoaded: (loaded: LoadedMachine) => void,
 ): Promise<() => void> {
+  if (options.jobs === 1) return play(options, read, io, listener, onLoaded);
+  const order = findOrder(options, read);
+  if (order !== null) {
+    tellOneCore(options, io, order);
+    return play(options, read, io, listener, onLoaded);
+  }
+  let close = (): void => {};
+  const team = new Team(options, io, playInThread);
+  try {
+    return await play(
+      options,
+      read,
+      io,
+      listener,
+      (loaded) => {
+        close = loaded.close;
+        onLoaded(loaded);
+      },
+      team,
+    );
+  } catch (error) {
+    const reason = await team.conflictOf(error);
+    if (reason === null) throw error;
+    await team.dismiss();
+    tellOneCore(options, io, reason);
+    close();
+    return await play(options, readInputs(options), io, listener, onLoaded, null, true);
+  } finally {
+    await team.dismiss();
+  }
+}
+
+function tellOneCore({ jobs }: TraceOptions, io: Io, reason: string): void {
+  io.err(`iptsim trace: --jobs ${jobs}: on one core, because ${reason}\n`);
+}
+
+/** Gives all packets to the machine, or with a team those of part 0; what it returns writes the state back if that was asked for. */
+async function play(
+  options: TraceOptions,
+  read: ReadInputs,
+  io: Io,
+  listener: Handlers | null,
+  onLoaded: (loaded: LoadedMachine) => void,
+  team: Team | null = null,
+  isLoadedAgain = false,
+): Promise<() => void> {
   const started = process.hrtime.bigint();
   const steps: Step[] = [];
   const observed = options.format === 'text' || (options.format === 'json' && options.steps);
   const events = options.format === 'events' ? new EventRecorder(io.out, options.commit) : null;
-  const loaded = loadMachine(options, read, io, {
+  // What there is to say of the machine's files is said once.
+  const loadIo = isLoadedAgain ? { ...io, err: () => undefined } : io;
+  const loaded = loadMachine(options, read, loadIo, {
     events,
     observer: observed ? (step) => steps.push(step) : null,
     collect: options.format !== 'summary' || options.writePcap !== null || hasFlows(read),
@@ -83,35 +135,53 @@ async function play(
   });
   onLoaded(loaded);
   collectGarbage();
-  const { sources, notes, remarks } = openInputs(read, loaded, options.at ?? loaded.startClock);
-  for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
-  const source = mergeSources(sources);
-  const machine = loaded.start(source.nextTime);
-  const { before } = loaded;
-  const watched = events !== null || observed || listener !== null || loaded.watches;
-  const running = process.hrtime.bigint();
-  const reporters = reportersOf(options, loaded, steps, io);
-  if (read.written.some(({ line }) => line.kind === 'packet' && line.packet.out !== undefined)) {
-    reporters.push(wayReporter(io));
+  const tie = team === null ? null : loaded.tie();
+  if (tie !== null) {
+    tellOneCore(options, io, tie);
+    await team!.dismiss();
   }
+  const share = team === null || tie !== null ? null : shareOf(loaded, options, 0);
+  const inputs = openInputs(read, loaded, options.at ?? loaded.startClock, share);
+  const { notes, remarks } = inputs;
+  for (const remark of remarks) io.err(`iptsim trace: ${remark}\n`);
   const progress = io.stderrIsTerminal ? progressLine(io, started) : null;
-  const result = await run({
-    machine,
-    source,
-    reporters,
-    keepOriginals: options.format === 'text',
-    ...(watched
-      ? {
-          before: (input: InputPacket) => {
-            if (listener !== null) listener.number++;
-            before(input);
-            if (events !== null) events.time = Math.max(events.time, input.time);
-            steps.length = 0;
-          },
-        }
-      : {}),
-    ...(progress === null ? {} : { progress: progress.show }),
-  });
+  const running = process.hrtime.bigint();
+  let machine: Machine;
+  let result: RunResult;
+  if (share === null) {
+    const source = mergeSources(inputs.sources);
+    machine = loaded.start(source.nextTime);
+    const { before } = loaded;
+    const watched = events !== null || observed || listener !== null || loaded.watches;
+    const reporters = reportersOf(options, loaded, steps, io);
+    if (read.written.some(({ line }) => line.kind === 'packet' && line.packet.out !== undefined)) {
+      reporters.push(wayReporter(io));
+    }
+    result = await run({
+      machine,
+      source,
+      reporters,
+      keepOriginals: options.format === 'text',
+      ...(watched
+        ? {
+            before: (input: InputPacket) => {
+              if (listener !== null) listener.number++;
+              before(input);
+              if (events !== null) events.time = Math.max(events.time, input.time);
+              steps.length = 0;
+            },
+          }
+        : {}),
+      ...(progress === null ? {} : { progress: progress.show }),
+    });
+  } else {
+    const played = await runPart(loaded, share, inputs, (count) => {
+      progress?.show(count);
+      team!.watch();
+    });
+    machine = played.machine;
+    result = await team!.join(played, notes);
+  }
   progress?.clear();
   if (notes.cut > 0) {
     io.err(

@@ -96,7 +96,7 @@ function receiveIcmp(kernel: Kernel, packet: Packet): void {
   if (source === null) return;
   const options = answerOptions(kernel, packet, source[0]!);
   if (options === null) return;
-  const identification = kernel.random.next() & 0xffff;
+  const identification = kernel.random.identification() & 0xffff;
   const header = { source, destination: packet.src, protocol: Protocol.icmp, tos, identification, options };
   const answer = compose(4, header, body);
   answer.mark = mark;

@@ -39,7 +39,11 @@ export class Peers {
   readonly #rateLimit: number;
   readonly #rateMask: number;
 
-  constructor(host: Host) {
+  readonly #used: () => void;
+
+  /** @param used called whenever what is remembered of an address decides */
+  constructor(host: Host, used: () => void = () => undefined) {
+    this.#used = used;
     this.#errorBurst = host.sysctl('net.ipv4.route.error_burst') * JIFFY || 5 * SECOND;
     this.#errorCost = host.sysctl('net.ipv4.route.error_cost') * JIFFY || SECOND;
     this.#rateLimit = host.sysctl('net.ipv4.icmp_ratelimit') * 1000;
@@ -48,6 +52,7 @@ export class Peers {
   }
 
   #peer(address: number, now: number): Peer {
+    this.#used();
     let peer = this.#peers.get(address);
     if (peer === undefined) {
       peer = { tokens: 0, last: now - UNHEARD, redirects: 0 };
@@ -75,6 +80,7 @@ export class Peers {
    */
   allowsIcmpv6(address: Uint32Array, type: number, now: number): boolean {
     if (this.#rateLimit6 === 0 || type === PACKET_TOO_BIG || type > 127) return true;
+    this.#used();
     const key = address.join();
     const peer = this.#peers6.get(key) ?? { tokens: 0, last: now - UNHEARD, redirects: 0 };
     this.#peers6.set(key, peer);

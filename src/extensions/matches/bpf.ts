@@ -61,6 +61,7 @@ export const bpf = defineMatch<BpfMatch>({
   check: ({ program }) => (isValidProgram(program) ? null : 'EINVAL'),
   explain: ({ program }) => `the BPF program of ${program.length} instructions returns other than 0`,
   pure: ({ program }) => program.every(([code, , , k]) => (code & 0xe7) !== 0x20 || k < 0xfffff000),
+  looksAnywhere: true,
   compile({ program }, { machine }) {
     return (packet) => runProgram(program, packet, machine) !== 0;
   },

@@ -105,6 +105,7 @@ export const cluster = defineMatch<ClusterMatch>({
     const which = nodes.length === 0 ? 'no node' : `node ${listWords(nodes.map(String), 'or')}`;
     return `the hash of the connection's source ${invert ? 'does not fall' : 'falls'} to ${which} of ${totalNodes}`;
   },
+  memory: 'flow',
   // `xt_cluster_mt` (net/netfilter/xt_cluster.c)
   compile({ totalNodes, nodeMask, hashSeed, invert }, { family }) {
     const words = new Uint32Array(1);

@@ -79,6 +79,7 @@ export const connlabel = defineMatch<ConnlabelMatch>({
       ? `label ${data.bit} is set at the connection (it is ${data.invert ? 'then not matched' : 'set now if it was not'})`
       : `the connection has ${data.invert ? 'not ' : ''}label ${data.bit}`,
   pure: ({ set }) => !set,
+  memory: 'flow',
   // `connlabel_mt` (net/netfilter/xt_connlabel.c)
   compile({ bit, set, invert }) {
     const word = bit >>> 5;

@@ -301,6 +301,7 @@ export const conntrack = defineMatch<ConntrackMatch>({
   explain,
   pure: ({ match }) => (match & Part.expires) === 0,
   fields: () => [],
+  memory: 'flow',
   compile: (data, environment) => compile(data, environment.machine),
 });
 

@@ -101,6 +101,7 @@ export const frag = defineMatch<FragMatch>({
     return parts.join(', ');
   },
   pure: true,
+  looksAnywhere: true,
   compile({ ids: [min, max], invertIds, reserved, first, more, last }) {
     return (packet) => {
       const { bytes } = packet;

@@ -74,6 +74,7 @@ export const osf = defineMatch<OsfMatch>({
   explain: (data) => `the SYN looks like one of ${data.genre}`,
   unknown: () =>
     'fingerprints come from pf.os in the state directory, as nfnl_osf would load them into the kernel; without them nothing matches',
+  memory: 'flow',
   // `nf_osf_match` (net/netfilter/nfnetlink_osf.c)
   compile(data, { machine }) {
     const fingerprints = machine.namedState<Fingerprint[]>(OSF_STATE, 'fingerprints', () => []);

@@ -110,6 +110,7 @@ export const set = defineMatch<SetMatch>({
   print: (data) => text(data, ''),
   help: () => HELP,
   explain: (data) => `the packet's ${setReferenceWords(data.set!, data.invert ? 'is not in' : 'is in')}`,
+  memory: ({ packets, bytes }) => (packets === null && bytes === null ? 'flow' : 'machine'),
   // `set_match_v4` (net/netfilter/xt_set.c); a test may count, and what it finds may change from packet to packet.
   compile(data, { machine }) {
     const { name, directions } = data.set!;

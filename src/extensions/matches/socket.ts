@@ -55,6 +55,7 @@ export const socket = defineMatch<SocketMatch>({
   unknown: () =>
     'of the sockets of this machine only the listening ones and those of connections seen in the trace are known',
   pure: (data) => !data['restore-skmark'],
+  memory: 'flow',
   // `socket_match` (net/netfilter/xt_socket.c)
   compile(data, { family, machine }) {
     const find = family === 4 ? find4 : find6;

@@ -142,6 +142,7 @@ export const string = defineMatch<StringMatch>({
     `the packet ${data.invert ? 'does not contain' : 'contains'}${patternText(data.pattern)}${data.ignoreCase ? ' in any case' : ''}` +
     (data.from !== 0 || data.to !== 0xffff ? ` between bytes ${data.from} and ${data.to}` : ''),
   pure: true,
+  looksAnywhere: true,
   // `string_mt` (net/netfilter/xt_string.c): the first place where it stands decides, from the IP header on.
   compile({ pattern, from, to, invert, ignoreCase }) {
     const wanted = Uint8Array.from(pattern, (character) => {

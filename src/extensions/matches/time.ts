@@ -252,6 +252,7 @@ export const time = defineMatch<TimeMatch>({
     return `the packet comes ${when.trim() || 'at any time'}${data.kernelTimeZone ? '' : ', in UTC'}`;
   },
   unknown: ({ kernelTimeZone }) => (kernelTimeZone ? "the kernel's time zone is taken to be UTC" : null),
+  memory: 'flow',
   // `time_mt` (net/netfilter/xt_time.c)
   compile(data, { machine }) {
     const { dateStart, dateStop, timeStart, timeStop, weekDays, monthDays, contiguous } = data;

@@ -131,6 +131,7 @@ export const u32 = defineMatch<U32Match>({
   help: () => HELP,
   explain: (data) => `the packet's bytes ${data.invert ? 'do not fit' : 'fit'}${testsText(data)}`,
   pure: true,
+  looksAnywhere: true,
   compile:
     ({ tests, invert }) =>
     (packet) =>

@@ -26,5 +26,6 @@ export const AUDIT = defineTarget<AuditTarget>({
   help: () => HELP,
   explain: ({ type }) => `an audit record says "${type}" of the packet`,
   unknown: () => 'records of the audit daemon are not simulated',
+  memory: 'flow',
   compile: () => () => Verdict.next,
 });

@@ -19,6 +19,7 @@ export const CHECKSUM = defineTarget<{ fill: boolean }>({
   help: () => HELP,
   check: (_, site) => refusePlacement(site, MANGLE),
   explain: () => 'a checksum that was left to the hardware is filled in',
+  memory: 'flow',
   // Only packets whose checksum is left to the hardware are touched; those of a simulation have theirs.
   compile: () => () => Verdict.next,
 });

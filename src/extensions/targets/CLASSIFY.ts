@@ -43,6 +43,7 @@ export const CLASSIFY = defineTarget<ClassifyTarget>({
   help: () => HELP,
   check: (_, site) => refusePlacement(site, PLACEMENT),
   explain: (data) => `the packet gets traffic class ${classText(data, 1)}`,
+  memory: 'flow',
   compile({ priority }) {
     return (packet) => {
       packet.priority = priority;

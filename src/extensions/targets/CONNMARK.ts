@@ -121,6 +121,7 @@ export const CONNMARK = defineTarget<ConnmarkTarget>({
   // A mask that the mode does not use is not in any text.
   same: (a, b) => saved(a) === saved(b),
   explain,
+  memory: 'flow',
   compile: (data) => compile(data),
 });
 

@@ -32,6 +32,7 @@ export const CONNSECMARK = defineTarget<ConnsecmarkTarget>({
     mode === 'save'
       ? "the connection gets the packet's security mark"
       : "the packet gets the connection's security mark",
+  memory: 'flow',
   compile({ mode }) {
     if (mode === 'save') {
       return ({ connection, secmark }) => {

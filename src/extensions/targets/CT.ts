@@ -195,6 +195,8 @@ export const CT = defineTarget<CtTarget>({
       ? null
       : `what helper ${helper} reads from packets is not simulated: it expects no connections`;
   },
+  // A helper expects connections between other addresses.
+  memory: ({ helper }) => (helper === '' ? 'flow' : 'machine'),
   compile(data, { machine: { conntrack } }) {
     if (data.notrack) {
       return (packet) => {
@@ -222,6 +224,7 @@ export const NOTRACK = defineTarget<Record<string, never>>({
   help: () => 'NOTRACK does not take any options\n',
   check: (_, site) => refusePlacement(site, RAW),
   explain: () => 'the packet is not tracked',
+  memory: 'flow',
   compile(_, { machine: { conntrack } }) {
     return (packet) => {
       conntrack.untrack(packet);

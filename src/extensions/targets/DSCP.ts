@@ -36,6 +36,7 @@ export const DSCP = defineTarget<{ dscp: number }>({
   help: () => HELP,
   check: (_, site) => refusePlacement(site, MANGLE),
   explain: ({ dscp }) => `the packet's DSCP becomes ${dscp}`,
+  memory: 'flow',
   compile({ dscp }) {
     return (packet) => {
       setDscp(packet, dscp);

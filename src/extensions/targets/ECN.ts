@@ -82,6 +82,7 @@ export const ECN = defineTarget<EcnTarget>({
     if (data.codepoint !== null) parts.push(`the ECN field of the IP header becomes ${data.codepoint}`);
     return listWords(parts);
   },
+  memory: 'flow',
   compile({ ece, cwr, codepoint }) {
     const touched = (ece === null ? 0 : ECE) | (cwr === null ? 0 : CWR);
     const set = (ece === 1 ? ECE : 0) | (cwr === 1 ? CWR : 0);

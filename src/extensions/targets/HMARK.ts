@@ -264,6 +264,7 @@ export const HMARK = defineTarget<HmarkTarget>({
     given.includes('spi') && (given.includes('sport') || given.includes('dport')) ? 'EINVAL' : null,
   same: (a, b) => saved(a, 6) === saved(b, 6),
   explain: ({ modulus, offset }) => `the packet is marked ${offset} to ${offset + modulus - 1}, by a hash of its flow`,
+  memory: 'flow',
   compile(data, { family }) {
     const { seed, modulus, offset, protocolMask, portMask, portSet, given } = data;
     const none = [0, 0, 0, 0];

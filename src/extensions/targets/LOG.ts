@@ -71,6 +71,7 @@ export const LOG = defineTarget<LogTarget>({
     const how = level === WARNING ? '' : ` at level ${LEVEL_NAMES[level]}`;
     return `the packet is logged${prefix === '' ? '' : ` as "${prefix}"`}${how}`;
   },
+  memory: 'flow',
   compile({ level, flags, prefix }, { machine }) {
     const style = { prefix, flags };
     return (packet, at) => {

@@ -81,6 +81,7 @@ export const MARK = defineTarget<MarkTarget>({
   print: ({ mark, mask }) => ` MARK ${markOperation(mark, mask)}`,
   help: () => HELP,
   explain: ({ mark, mask }) => `the packet's mark ${changeWords(mark, mask)}`,
+  memory: 'flow',
   compile({ mark, mask }) {
     const keep = ~mask;
     return (packet) => {

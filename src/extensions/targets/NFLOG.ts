@@ -75,6 +75,7 @@ export const NFLOG = defineTarget<NflogTarget>({
   help: () => HELP,
   explain: ({ group, prefix }) =>
     `the packet is shown to the listeners of log group ${group}${prefix === '' ? '' : ` as "${prefix}"`}`,
+  memory: 'flow',
   compile({ group, prefix, size }, { machine }) {
     const record = { group, prefix, size: size ?? 0 };
     return (packet, at) => {

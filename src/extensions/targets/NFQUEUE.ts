@@ -94,6 +94,8 @@ export const NFQUEUE = defineTarget<NfqueueTarget>({
     const to = total > 1 ? `one of the queues ${queue} to ${queue + total - 1}` : `queue ${queue}`;
     return `the packet goes to ${to}${bypass ? ', or on if nobody listens there' : ''}`;
   },
+  // Where several queues are spread over, the seed is random.
+  memory: ({ total }) => (total > 1 ? 'machine' : 'flow'),
   compile({ queue, total, bypass, cpuFanout }, { family, machine }) {
     if (total <= 1) {
       const verdict = queueVerdict(queue, bypass);

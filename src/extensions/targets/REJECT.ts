@@ -98,6 +98,7 @@ export const REJECT = defineTarget<RejectTarget>({
     return data.with === 'tcp-reset' && !hasProtocol(site, Protocol.tcp) ? 'EINVAL' : null;
   },
   explain: (data) => `the packet is refused with ${data.with}`,
+  memory: 'flow',
   compile(data, { family, machine }) {
     const code = TYPES[family].find(({ name }) => name === data.with)!.code;
     if (code === null) {

@@ -132,6 +132,7 @@ export const TCPMSS = defineTarget<TcpmssTarget>({
   },
   explain: ({ mss }) =>
     mss === null ? "TCP's segment size is limited to what the path takes" : `TCP's segment size is limited to ${mss}`,
+  memory: 'flow',
   compile({ mss }, { family, machine: { host } }) {
     if (mss !== null) return (packet) => limitSegmentSize(packet, mss);
     const headers = IP_HEADER[family] + TCP_HEADER;

@@ -53,6 +53,7 @@ export const TCPOPTSTRIP = defineTarget<TcpoptstripTarget>({
   check: (_, site) => refusePlacement(site, MANGLE_TCP),
   explain: ({ kinds }) =>
     kinds.length === 0 ? 'no TCP option is overwritten' : `the TCP options ${kinds.join(', ')} are overwritten`,
+  memory: 'flow',
   compile({ kinds }) {
     const stripped = new Uint8Array(256);
     for (const kind of kinds) stripped[kind] = 1;

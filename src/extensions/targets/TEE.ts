@@ -42,6 +42,7 @@ export const TEE = defineTarget<TeeTarget>({
   help: () => HELP,
   check: ({ gateway }) => (gateway.every((word) => word === 0) ? 'EINVAL' : null),
   explain: ({ gateway }, { family }) => `a copy of the packet goes to ${formatAddress(family, gateway)}`,
+  memory: 'flow',
   compile({ gateway, device }, { machine }) {
     return (packet, at) => {
       machine.duplicate(packet, at, gateway, device === '' ? null : machine.host.device(device));

@@ -82,6 +82,7 @@ export const TOS = defineTarget<TosTarget>({
   help: () => HELP,
   check: (_, site) => refusePlacement(site, MANGLE),
   explain: ({ value, mask }) => `the packet's TOS byte ${changeWords(value, mask, 0xff)}`,
+  memory: 'flow',
   compile({ value, mask }) {
     const keep = ~mask & 0xff;
     return (packet) => {

@@ -64,6 +64,7 @@ export const TPROXY = defineTarget<TproxyTarget>({
     return hasProtocol(site, Protocol.tcp) || hasProtocol(site, Protocol.udp) ? null : 'EINVAL';
   },
   explain: ({ port }) => `the packet goes to the transparent proxy${port === 0 ? '' : ` on port ${port}`}`,
+  memory: 'flow',
   compile({ port, address, mark, mask }, { family, machine }) {
     const given = address.some((word) => word !== 0) ? address : null;
     const keep = ~mask;

@@ -14,6 +14,7 @@ export const TRACE = defineTarget<Record<string, never>>({
   // iptables-nft writes an expression of nftables, which may stand in any table.
   check: (_, site) => (site.variant === 'legacy' ? refusePlacement(site, RAW) : null),
   explain: () => "the packet's way through the rules is logged",
+  memory: 'flow',
   compile: () => (packet) => {
     packet.trace = true;
     return Verdict.next;

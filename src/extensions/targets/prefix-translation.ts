@@ -114,6 +114,7 @@ export function prefixTranslationTarget(name: 'SNPT' | 'DNPT'): TargetExtension 
       return hasHostBits(source) || hasHostBits(destination) ? 'EINVAL' : null;
     },
     explain: ({ source, destination }) => `the ${end} prefix ${prefixText(source)} becomes ${prefixText(destination)}`,
+    memory: 'flow',
     compile(data, { machine }) {
       const map = prefixMapper(data);
       const { address, length } = data.source;

@@ -42,6 +42,7 @@ export function timeToLiveTarget(name: 'TTL' | 'HL', family: Family): TargetExte
     check: (_, site) => refusePlacement(site, MANGLE),
     explain: ({ mode, value }) =>
       `the packet's ${name === 'TTL' ? 'TTL' : 'hop limit'} is ${MODES[mode].replace('ment by', 'mented by')} ${value}`,
+    memory: 'flow',
     compile({ mode, value }) {
       if (mode === 'set') {
         return (packet) => {

@@ -1,0 +1,3 @@
+// A thread of `iptsim trace --jobs`.
+'use strict';
+require('./load.cjs')('part');
