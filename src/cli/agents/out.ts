@@ -1,6 +1,7 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { allowedText, changeFiles, STALE_AWK } from '../../groups/agent/real-host.ts';
+import { makeDirectory } from '../../state/files.ts';
 import type { LoadedCloud } from '../network/groups.ts';
 import type { Survey } from './run.ts';
 
@@ -12,7 +13,7 @@ export function writeHostFiles({ cloud }: Pick<LoadedCloud, 'cloud'>, { busy }: 
   for (const { host, plan, rules, ports, own } of busy) {
     const directory = path.join(out, host.name);
     rmSync(directory, { recursive: true, force: true });
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     const files = new Map([
       ['ipset.restore', rules.sets],
       ['rules.v4', rules.rules4],

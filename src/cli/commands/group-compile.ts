@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { HostRules } from '../../groups/compile.ts';
 import { changedHosts, hostKeys } from '../../groups/keys.ts';
 import { compileHosts } from '../../groups/plan.ts';
+import { makeDirectory } from '../../state/files.ts';
 import type { Io } from '../io.ts';
 import { GroupUsageError, type LoadedCloud, loadCloud } from '../network/groups.ts';
 import { located } from '../network/load.ts';
@@ -41,7 +42,7 @@ export function compile({ file, host, out, changedFrom }: CompileFlags, io: Io):
       continue;
     }
     const directory = path.join(out, rules.host);
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     for (const [name, text] of Object.entries(texts)) writeFileSync(path.join(directory, name), text);
   }
   io.err(`iptsim group: ${ARP_NOTE}`);

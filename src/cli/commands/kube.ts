@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { compileNode, type NodeRules, type ProxyNode, summarizeServices } from '../../kubernetes/compile.ts';
@@ -17,6 +17,7 @@ import { readCluster } from '../../kubernetes/read.ts';
 import { NetworkFileError } from '../../network/yaml.ts';
 import { nearest } from '../../packet/notation/error.ts';
 import { wellKnownNames } from '../../simulation/names.ts';
+import { makeDirectory } from '../../state/files.ts';
 import { readRules } from '../../syntax/rules-reader.ts';
 import { formatTable } from '../../syntax/save-format.ts';
 import type { Command as CliCommand, Io } from '../io.ts';
@@ -110,7 +111,7 @@ function compile(files: readonly string[], flags: CompileFlags, io: Io): void {
 
 function writeRules(out: string, { node, rules4, rules6 }: NodeRules): void {
   const directory = path.join(out, node);
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   writeFileSync(path.join(directory, 'rules.v4'), rules4);
   writeFileSync(path.join(directory, 'rules.v6'), rules6);
 }
