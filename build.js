@@ -42,11 +42,13 @@ const results = await Promise.allSettled([
     : undefined,
 ]);
 if (results.some((result) => result.status === 'rejected')) process.exit(1); // esbuild has said why
+const sample = 'fixtures/kube-proxy';
 /** A short run of each entry that starts often: what V8 has compiled by its end is kept for bin/iptsim.js. */
 const warmUps = {
   iptables: ['iptables', '-A', 'INPUT', '-p', 'tcp', '--dport', '22', '-j', 'ACCEPT'],
   ipset: ['ipset', 'list'],
   conntrack: ['conntrack', '-L'],
+  main: ['trace', '--summary', `--host=${sample}/host.yaml`, `--rules=${sample}/rules.v4`, `${sample}/packets.txt`],
   // Compiled only.
   part: [],
 };

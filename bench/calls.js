@@ -1,6 +1,4 @@
-// Many calls of `iptables -A`, as scripts make them: the real tool in a network namespace of its own and iptsim under
-// `iptsim run`, in turns, in one run. Needs root, Linux and iptables.
-//   node bench/calls.js [--calls 1000] [--rounds 3] [--variant nft|legacy]
+// Many calls of `iptables -A`, as scripts make them: `node bench/calls.js --help`.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,13 +7,24 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+const HELP = `Many calls of iptables -A, as scripts make them: the real tool in a network namespace of its own and iptsim under
+iptsim run, in turns, in one run. Needs root, Linux and iptables.
+
+  node bench/calls.js [--calls 1000] [--rounds 3] [--variant nft|legacy]
+`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', short: 'h', default: false },
     calls: { type: 'string', default: '1000' },
     rounds: { type: 'string', default: '3' },
     variant: { type: 'string', default: 'nft' },
   },
 });
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
 const iptsim = fileURLToPath(new URL('../bin/iptsim.js', import.meta.url));
 const directory = mkdtempSync(path.join(tmpdir(), 'iptsim-bench-'));
 const script = path.join(directory, 'script');

@@ -1,8 +1,4 @@
-// Large sets: iptsim beside the real ipset of the same run.
-//   node bench/sets.js [--quick]
-// Processor time of `ipset restore`, of single commands on the loaded sets and of listings (user and kernel, as other work on the machine makes
-// it no longer), memory an entry, and tests by packets a second.
-// Without root or ipset only iptsim is measured.
+// Large sets: iptsim beside the real ipset: `node bench/sets.js --help`.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -13,7 +9,24 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { inNamespace } from './kernel.js';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const HELP = `Large sets: iptsim beside the real ipset of the same run.
+
+  node bench/sets.js [--quick]
+
+Processor time of ipset restore, of single commands on the loaded sets and of listings (user and kernel, as other work on the
+machine makes it no longer), memory an entry, and tests by packets a second. Without root or ipset only iptsim is measured.
+`;
+
+const { values } = parseArgs({
+  options: {
+    help: { type: 'boolean', short: 'h', default: false },
+    quick: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
 const iptsim = fileURLToPath(new URL('../bin/iptsim.js', import.meta.url));
 const directory = mkdtempSync(path.join(os.tmpdir(), 'iptsim-bench-sets-'));
 const share = values.quick ? 10 : 1;

@@ -20,7 +20,8 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
   };
 }
 
-const CHUNK = 1 << 20;
+/** Small enough for memory that the process has used before: of large buffers each would be new memory, page by page. */
+const CHUNK = 1 << 16;
 
 /**
  * A source seen through a window: `need(n)` makes the next `n` bytes available in `buffer` at `position`.
