@@ -77,7 +77,7 @@ function decode6(packet: Packet): void {
         break;
       }
       const field = readUint16(bytes, offset + 2);
-      packet.fragmentHeader = offset;
+      if (packet.fragmentHeader === 0) packet.fragmentHeader = offset;
       packet.fragmentOffset = field & 0xfff8;
       packet.moreFragments = (field & 1) !== 0;
       if (packet.fragmentOffset !== 0) {

@@ -229,8 +229,10 @@ export class Reassembly {
         return this.#answer(payloadLength === 0 ? 'unchanged' : 'refused', 'a fragment header that is cut short');
       return this.#answer('refused', 'a broken fragment header', { code: 0, pointer: header });
     }
-    const start = packet.fragmentOffset;
-    const more = packet.moreFragments;
+    // Of this header, not of one that is in the fragment.
+    const field = readUint16(bytes, header + 2);
+    const start = field & 0xfff8;
+    const more = (field & 1) !== 0;
     if (local && start === 0 && !more) return this.#answer('unchanged');
     if (start === 0 && isTransportTruncated(bytes, header)) {
       if (!local) return this.#answer('unchanged');

@@ -91,6 +91,7 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
   const { bytes } = packet;
   let nameAt = 6;
   let at = 40;
+  let wasFragment = packet.fragmentSizes !== null || packet.fragmentHeaderWas > 0;
   if (packet.fragmentHeaderWas > 40) {
     // Headers that stood before the fragment header are passed over, all but their names.
     if (bytes[6] === Protocol.hopByHop) nameAt = 40;
@@ -124,6 +125,13 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
         }
         break;
       case Protocol.fragment:
+        // Of fragments of fragments there are none (IP6SKB_FRAGMENTED).
+        if (wasFragment) {
+          sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, HEADER_FIELD, at);
+          kernel.recorder.dropped(packet, 'a second fragment header');
+          return -1;
+        }
+        wasFragment = true;
         break;
       default:
         packet.protocol = kind;
