@@ -17,8 +17,18 @@ export interface ConntrackDependencies {
   random(): number;
   /** Value of `net.netfilter.nf_conntrack_*`; read once, when the service is made. */
   sysctl(name: string): number;
+  /** Where messages to the kernel log go; absent: nowhere. */
+  log?: ConntrackLog;
   /** Where the machine handles only a part of the packets; absent or null: all. */
   share?: Pick<Share, 'parts' | 'conflict'> | null;
+}
+
+/** The kernel log, as connection tracking writes to it by itself. */
+export interface ConntrackLog {
+  /** A message and the packet that it is about (nf_log_packet); `at` is null where no devices are told. */
+  packet(packet: Packet, at: HookState | null, message: string): void;
+  /** A message at a level of syslog.h, unless there are too many of them (net_ratelimit). */
+  limited(level: number, line: string): void;
 }
 
 /**

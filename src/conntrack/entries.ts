@@ -2,7 +2,13 @@ import type { Packet } from '../packet/packet.ts';
 import type { Observer } from '../trace/steps.ts';
 import { applicationOf, policyOf } from './applications/registry.ts';
 import { type Direction, Status, Direction as Way } from './connection.ts';
-import { type ConntrackDependencies, type NatLink, newStatistics, type Statistics } from './contract.ts';
+import {
+  type ConntrackDependencies,
+  type ConntrackLog,
+  type NatLink,
+  newStatistics,
+  type Statistics,
+} from './contract.ts';
 import { Entry } from './entry.ts';
 import { type EventListener, EventTeller } from './events.ts';
 import { Expectations } from './expectations.ts';
@@ -13,6 +19,9 @@ import { Sidelines } from './sidelines.ts';
 import { ConntrackTable, Extra, Field } from './table.ts';
 import type { Tracking } from './tracking.ts';
 import { hashTuple } from './tuple.ts';
+
+/** Level of the kernel log. */
+const WARNING = 4;
 
 /** The entries with all that belongs to them: their making, ageing and end. What the hooks do with them is in service.ts. */
 export class ConntrackEntries implements Tracking {
@@ -29,6 +38,9 @@ export class ConntrackEntries implements Tracking {
   readonly statistics: Statistics = newStatistics();
   /** Why the packet under way is INVALID or without effect; '' if nobody said. */
   protected lastReason = '';
+  /** What the kernel says of it in its log, where it is asked to. */
+  protected readonly complaints: string[] = [];
+  readonly log: ConntrackLog | null;
   protected nextSweep = 0;
   /** Tells what changes; null: nobody listens. */
   protected teller: EventTeller | null = null;
@@ -38,10 +50,12 @@ export class ConntrackEntries implements Tracking {
   constructor(dependencies: ConntrackDependencies) {
     this.clock = dependencies.now;
     this.random = dependencies.random;
+    this.log = dependencies.log ?? null;
     this.settings = readSettings(dependencies.sysctl);
     this.share = dependencies.share ?? null;
     if (this.share !== null) this.settings.max = Math.floor(this.settings.max / this.share.parts);
     this.expectations = new Expectations(this.table, this.settings.expectMax, policyOf, this.statistics);
+    this.expectations.full = () => this.log?.limited(WARNING, 'nf_conntrack: expectation table full');
   }
 
   /** Whoever listens hears of all changes from now on; null: nobody. */
@@ -137,8 +151,13 @@ export class ConntrackEntries implements Tracking {
     return entry.has(Extra.sequence) ? shiftAt(entry, this.sidelines, direction, sequence) : 0;
   }
 
-  reason(text: string): void {
+  reason(text: string, complaint?: string): void {
     this.lastReason = text;
+    if (complaint !== undefined) this.complain(complaint);
+  }
+
+  complain(text: string): void {
+    if (this.settings.logInvalid !== 0) this.complaints.push(text);
   }
 
   // --- the end of entries

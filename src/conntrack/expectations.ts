@@ -70,6 +70,8 @@ export class Expectations {
   count = 0;
   /** Hears of expectations that are made and that end. */
   changed: ((kind: 'new' | 'destroy', expectation: Expectation) => void) | null = null;
+  /** Called when there is no room for a further one. */
+  full: (() => void) | null = null;
   private nextId = 1;
 
   constructor(
@@ -161,7 +163,10 @@ export class Expectations {
     }
     const policy = this.policyOf(expectation.helper, expectation.class);
     if (policy.max > 0) this.evict(expectation, policy.max, now);
-    if (this.count >= this.max) return 'full';
+    if (this.count >= this.max) {
+      this.full?.();
+      return 'full';
+    }
     expectation.expiry = now + policy.timeout * 1e6;
     this.statistics.expectCreate++;
     this.insert(expectation);

@@ -1,9 +1,9 @@
 import type { ConntrackTemplate } from '../datapath/environment.ts';
 import type { HookState } from '../datapath/hooks.ts';
 import { Verdict, type VerdictCode } from '../datapath/verdicts.ts';
+import { wholeAddress } from '../packet/address-text.ts';
 import { ConntrackInfo, type Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
-import { applicationOf } from './applications/registry.ts';
 import { confirmEntry } from './confirmation.ts';
 import { Direction, Status, type Tuple } from './connection.ts';
 import type { Conntrack, ConntrackDependencies } from './contract.ts';
@@ -11,13 +11,14 @@ import { ConntrackEntries } from './entries.ts';
 import { Entry, Template } from './entry.ts';
 import type { Expectation } from './expectations.ts';
 import { formatEntry } from './format.ts';
+import { helpPacket } from './help.ts';
 import { grePacket } from './protocols/gre.ts';
 import { type IcmpNature, icmpNature, icmpPacket, icmpv6Nature, icmpv6Packet } from './protocols/icmp.ts';
 import { sctpPacket } from './protocols/sctp.ts';
 import { closeTcp, tcpPacket } from './protocols/tcp.ts';
 import { SenderField, senderAt } from './protocols/tcp-window.ts';
 import { udplitePacket, udpPacket } from './protocols/udp.ts';
-import { adjustSequence, allowShift, initShift } from './sequence.ts';
+import { allowShift, initShift } from './sequence.ts';
 import type { SynproxyMemory } from './sidelines.ts';
 import { loadTable, saveTable } from './store.ts';
 import { Extra, Field } from './table.ts';
@@ -39,6 +40,10 @@ export function createConntrack(dependencies: ConntrackDependencies): ConntrackS
 }
 
 const DEFAULT_ZONE = 3 << 16;
+/** Level of the kernel log. */
+const WARNING = 4;
+/** The value of nf_conntrack_log_invalid that means every protocol. */
+const EVERY_PROTOCOL = 255;
 
 /** Connection tracking. What is not in `Conntrack` is for nat/, the conntrack command and tests. */
 export class ConntrackService extends ConntrackEntries implements Conntrack {
@@ -104,6 +109,7 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
       if (found === null) return this.invalid(packet, this.lastReason);
       if (found === 'full') {
         this.statistics.drop++;
+        this.log?.limited(WARNING, 'nf_conntrack: nf_conntrack: table full, dropping packet');
         if (this.observer !== null) {
           this.observer({ kind: 'conntrack', event: 'full', state: 'INVALID', reason: 'nf_conntrack: table full' });
         }
@@ -112,6 +118,7 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
       this.lastReason = '';
       const direction = directionOf(packet);
       const outcome = this.dispatch(found, direction, packet, at);
+      if (this.complaints.length > 0) this.logInvalid(packet, at);
       if (outcome === Outcome.accept) {
         if ((packet.conntrackInfo as ConntrackInfo) === ConntrackInfo.establishedReply)
           found.status |= Status.seenReply;
@@ -146,6 +153,17 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
         this.refresh(entry, direction, packet, this.settings.generic);
         return Outcome.accept;
     }
+  }
+
+  /** nf_l4proto_log_invalid. */
+  private logInvalid(packet: Packet, at: HookState): void {
+    const { logInvalid } = this.settings;
+    if (logInvalid === EVERY_PROTOCOL || logInvalid === packet.protocol) {
+      for (const complaint of this.complaints) {
+        this.log?.packet(packet, at, `nf_ct_proto_${packet.protocol}: ${complaint}`);
+      }
+    }
+    this.complaints.length = 0;
   }
 
   private invalid(packet: Packet, reason: string): VerdictCode {
@@ -252,6 +270,8 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
         return null;
       case 'invalid':
         this.statistics.error++;
+        this.reason(nature.reason, nature.complaint);
+        this.logInvalid(packet, at);
         return this.invalid(packet, nature.reason);
       case 'untracked':
         this.statistics.error++;
@@ -260,12 +280,12 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
         return Verdict.accept;
       case 'error':
         this.statistics.error++;
-        return this.relate(packet, nature.quoteOffset, template);
+        return this.relate(packet, at, nature.quoteOffset, template);
     }
   }
 
   /** An ICMP error belongs to the connection of the packet that it quotes (nf_conntrack_inet_error). */
-  private relate(packet: Packet, quoteOffset: number, template: Template | null): VerdictCode {
+  private relate(packet: Packet, at: HookState, quoteOffset: number, template: Template | null): VerdictCode {
     const { bytes, family } = packet;
     const place = locateTransport(bytes, family, quoteOffset);
     if (
@@ -283,7 +303,11 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
     const tuple = entry.tupleAt(direction);
     for (let i = 0; i < 4; i++) {
       if (entry.words[tuple + 4 + i] !== packet.dst[i]) {
-        return this.invalid(packet, 'it does not go to the sender of the quoted packet');
+        const inner = entry.words.subarray(tuple + 4, tuple + 8);
+        const reason = 'it does not go to the sender of the quoted packet';
+        this.reason(reason, `outer daddr ${wholeAddress(family, packet.dst)} != inner ${wholeAddress(family, inner)}`);
+        this.logInvalid(packet, at);
+        return this.invalid(packet, reason);
       }
     }
     packet.connection = entry;
@@ -300,31 +324,7 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
   }
 
   help(packet: Packet, _at: HookState): VerdictCode {
-    const entry = packet.connection;
-    if (!(entry instanceof Entry) || !entry.has(Extra.helper | Extra.sequence)) return Verdict.accept;
-    const adjust = (entry.status & Status.sequenceAdjust) !== 0 && packet.outDevice?.kind !== 'loopback';
-    if (!entry.has(Extra.helper) && !adjust) return Verdict.accept;
-    if (packet.conntrackInfo === ConntrackInfo.relatedReply || packet.fragmentOffset !== 0) return Verdict.accept;
-    const direction = directionOf(packet);
-    if (entry.has(Extra.helper)) {
-      const assigned = this.sidelines.helpers.get(entry.slot);
-      const application = assigned === undefined ? null : applicationOf(assigned.name);
-      if (assigned !== undefined && application === null) {
-        this.observer?.({
-          kind: 'note',
-          text: `the helper ${assigned.name} is assigned, but what it does is not simulated`,
-        });
-      }
-      if (assigned !== undefined && application !== null) {
-        const reason = application.help({ packet, entry, direction, memory: assigned.memory, conntrack: this });
-        if (reason !== null) {
-          this.observer?.({ kind: 'dropped', reason: `helper ${assigned.name}: ${reason}` });
-          return Verdict.drop;
-        }
-      }
-    }
-    if (adjust && !adjustSequence(entry, this.sidelines, direction, packet)) return Verdict.drop;
-    return Verdict.accept;
+    return helpPacket(this, packet);
   }
 
   confirm(packet: Packet, _at: HookState): VerdictCode {

@@ -12,6 +12,7 @@ export const CONNTRACK_SYSCTLS: Readonly<Record<string, number>> = {
   nf_conntrack_gre_timeout_stream: 180,
   nf_conntrack_icmp_timeout: 30,
   nf_conntrack_icmpv6_timeout: 30,
+  nf_conntrack_log_invalid: 0,
   nf_conntrack_max: 262144,
   nf_conntrack_sctp_timeout_closed: 10,
   nf_conntrack_sctp_timeout_cookie_echoed: 3,
@@ -46,6 +47,8 @@ export interface Settings {
   accounting: boolean;
   timestamps: boolean;
   checksum: boolean;
+  /** The protocol of which invalid packets are logged; 255: of all; 0: of none. */
+  logInvalid: number;
   /** nf_conntrack_max, as far as the table has room (0 there: no limit). */
   max: number;
   buckets: number;
@@ -80,6 +83,7 @@ export function readSettings(sysctl: (name: string) => number): Settings {
     accounting: value('acct') !== 0,
     timestamps: value('timestamp') !== 0,
     checksum: value('checksum') !== 0,
+    logInvalid: value('log_invalid'),
     max: Math.min(value('max') || MOST_ENTRIES, MOST_ENTRIES),
     buckets: value('buckets') || CONNTRACK_SYSCTLS.nf_conntrack_buckets!,
     expectMax: value('expect_max'),

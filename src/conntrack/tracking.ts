@@ -29,8 +29,13 @@ export interface Tracking {
   kill(entry: Entry): void;
   /** By how much NAT has shifted the sequence numbers of a direction at `sequence` (nf_ct_seq_offset). */
   sequenceOffset(entry: Entry, direction: Direction, sequence: number): number;
-  /** Why a packet is INVALID or let through without effect, for the observer. */
-  reason(text: string): void;
+  /**
+   * Why a packet is INVALID or let through without effect, for the observer; `complaint`: what the kernel then says in its log, where
+   * nf_conntrack_log_invalid asks for it (nf_l4proto_log_invalid).
+   */
+  reason(text: string, complaint?: string): void;
+  /** A further complaint about the same packet. */
+  complain(text: string): void;
 }
 
 /** Direction of a packet within its connection (CTINFO2DIR). */

@@ -1,3 +1,4 @@
+import { formatAddress4 } from '../packet/address-text.ts';
 import { decode } from '../packet/decode.ts';
 import { Packet } from '../packet/packet.ts';
 import {
@@ -11,6 +12,7 @@ import type { SimulationClock } from './clock.ts';
 import type { Host } from './environment.ts';
 import { sendIcmpError, sendIcmpv6Error } from './icmp-error.ts';
 import type { Kernel } from './kernel.ts';
+import { type KernelLog, LogLevel } from './kernel-log.ts';
 import type { Recorder } from './recorder.ts';
 import type { Share } from './share.ts';
 
@@ -26,7 +28,10 @@ export class FragmentQueues {
   readonly #share: Share | null;
   readonly #maxDistance: number;
 
-  constructor(host: Host, clock: SimulationClock, share: Share | null) {
+  readonly #log: KernelLog;
+
+  constructor(host: Host, clock: SimulationClock, share: Share | null, log: KernelLog) {
+    this.#log = log;
     this.#clock = clock;
     this.#share = share;
     this.#maxDistance = host.sysctl('net.ipv4.ipfrag_max_dist');
@@ -61,7 +66,12 @@ export class FragmentQueues {
         recorder.observer?.({ kind: 'defrag', event: 'waiting', text: fragmentText(packet) });
         recorder.stolen(packet, 'a fragment that waits for the others');
         return false;
+      case 'oversized':
       case 'refused':
+        if (gathered.result === 'oversized') {
+          const sender = formatAddress4(packet.src[0]!);
+          this.#log.limited(LogLevel.info, `IPv4: Oversized IP packet from ${sender}`);
+        }
         recorder.observer?.({ kind: 'defrag', event: 'discarded', text: gathered.reason });
         recorder.dropped(packet, gathered.reason);
         return false;

@@ -11,6 +11,7 @@ import type { Host, RouteAnswer, SocketAnswer } from './environment.ts';
 import type { HookRunner } from './hook-runner.ts';
 import { HOOK_NAMES, Hook } from './hooks.ts';
 import type { Peers } from './ipv4/peers.ts';
+import type { KernelLog } from './kernel-log.ts';
 import type { Recorder } from './recorder.ts';
 import type { Share } from './share.ts';
 import { Stage } from './stages.ts';
@@ -26,6 +27,7 @@ export interface Kernel {
   readonly fragments: FragmentQueues;
   readonly macs: LearnedMacs;
   readonly peers: Peers;
+  readonly log: KernelLog;
   /** Where this machine handles only a part of the packets; null: all. */
   readonly share: Share | null;
   readonly loopback: Device;

@@ -6,7 +6,7 @@ import { decode } from '../packet/decode.ts';
 import { applyDescription } from '../packet/described.ts';
 import type { Family } from '../packet/family.ts';
 import { Packet } from '../packet/packet.ts';
-import { formatLogLine, TRACE_FLAGS } from '../trace/reporters/kernel-log/line.ts';
+import { DEFAULT_FLAGS, formatLogLine } from '../trace/reporters/kernel-log/line.ts';
 import { LearnedMacs } from './bridge/learning.ts';
 import { finishBridgeForward, finishBridgeInput, finishBridgeTransmit } from './bridge/receive.ts';
 import { connectSocket } from './connected.ts';
@@ -22,6 +22,7 @@ import { type PeerMemory, type PeerMemory6, Peers } from './ipv4/peers.ts';
 import { routeIpv6 } from './ipv6/input.ts';
 import { receiveLocalIpv6 } from './ipv6/local.ts';
 import { type Kernel, routeLocal } from './kernel.ts';
+import { KernelLog } from './kernel-log.ts';
 import { sendFromProcess } from './local-send.ts';
 import type { LoadedRuleset, Machine, MachineMemory, MachineOptions, Outcome, RuleCounts } from './machine-contract.ts';
 import { type Needs, needsOf } from './needs.ts';
@@ -53,17 +54,19 @@ export function createMachine(options: MachineOptions): Machine {
   const random = share === null ? options.random : new SharedRandom(options.random, share);
   const observer = options.observer ?? null;
   const recorder = new Recorder(observer, options.collect ?? true);
+  const log = new KernelLog(host, clock, recorder);
   const conntrack = createConntrack({
     now: () => clock.now,
     random: () => random.next(),
     sysctl: (name) => host.sysctl(name),
+    log,
     share,
   });
   const nat = createNat(conntrack);
   conntrack.observer = observer;
   nat.observer = observer;
   const states = new NamedStates();
-  const fragments = new FragmentQueues(host, clock, share);
+  const fragments = new FragmentQueues(host, clock, share, log);
   const macs = new LearnedMacs();
   const peers = new Peers(host, () => share?.conflict('the machine limits what it answers to each sender'));
   if (memory !== null) {
@@ -158,6 +161,7 @@ export function createMachine(options: MachineOptions): Machine {
     fragments,
     macs,
     peers,
+    log,
     share,
     loopback,
     backlog: [],
@@ -177,7 +181,7 @@ function traceLines(services: MachineServices): RuleTracer {
   return {
     matched(packet, at, program, slot) {
       const prefix = `TRACE: ${traceComment(program, slot)} `;
-      services.log(packet, at, { level: 4, line: formatLogLine(packet, at, { prefix, flags: TRACE_FLAGS }) });
+      services.log(packet, at, { level: 4, line: formatLogLine(packet, at, { prefix, flags: DEFAULT_FLAGS }) });
     },
   };
 }

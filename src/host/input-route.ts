@@ -64,6 +64,7 @@ export function emptyInputRoute(): InputRoute {
     limited: false,
     redirect: false,
     realm: 0,
+    martian: null,
   };
 }
 
@@ -75,12 +76,19 @@ function reset(out: InputRoute): void {
   out.limited = false;
   out.redirect = false;
   out.realm = 0;
+  out.martian = null;
 }
 
 function drop(out: InputRoute, reason: string): InputRoute {
   out.action = 'drop';
   out.reason = reason;
   return out;
+}
+
+/** A packet that cannot come from its source, or cannot go to its destination (ip_handle_martian_source, martian_destination). */
+function martian(out: InputRoute, what: 'source' | 'destination', detail = ''): InputRoute {
+  out.martian = what;
+  return drop(out, `martian ${what}${detail}`);
 }
 
 function refuse(out: InputRoute, icmpType: number, icmpCode: number, reason: string): InputRoute {
@@ -192,13 +200,13 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   const source = packet.src[0]!;
   const destination = packet.dst[0]!;
   if (isMulticast4(destination)) return multicast4(host, packet, device, out);
-  if (isMulticast4(source) || source === 0xffffffff) return drop(out, 'martian source: multicast or broadcast address');
+  if (isMulticast4(source) || source === 0xffffffff) return martian(out, 'source', ': multicast or broadcast address');
   if (destination === 0xffffffff || (source === 0 && destination === 0)) return broadcast4(host, packet, device, out);
-  if (source === 0) return drop(out, 'martian source: 0.0.0.0');
-  if (destination === 0) return drop(out, 'martian destination: 0.0.0.0');
+  if (source === 0) return martian(out, 'source', ': 0.0.0.0');
+  if (destination === 0) return martian(out, 'destination', ': 0.0.0.0');
   if (isLoopback4(destination) || isLoopback4(source)) {
     const own = device.kind === 'loopback' || host.settings4(device).routeLocalnet;
-    if (!own) return drop(out, isLoopback4(destination) ? 'martian destination: 127/8' : 'martian source: 127/8');
+    if (!own) return martian(out, isLoopback4(destination) ? 'destination' : 'source', ': 127/8');
   }
 
   const { flow } = host;
@@ -221,15 +229,15 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   if (route.type === 'broadcast') {
     if (!settings.broadcastForwarding) return broadcast4(host, packet, device, out);
   } else if (route.type === 'local') {
-    if (validateSource4(host, packet, device, packet.dst, null) < 0) return drop(out, 'martian source');
+    if (validateSource4(host, packet, device, packet.dst, null) < 0) return martian(out, 'source');
     out.action = 'local';
     out.realm = (flow.sourceRealm << 16) >>> 0;
     return out;
   }
   if (!forwards) return drop(out, 'not for this machine, and this interface does not forward');
-  if (route.type !== 'unicast' && route.type !== 'broadcast') return drop(out, 'martian destination');
+  if (route.type !== 'unicast' && route.type !== 'broadcast') return martian(out, 'destination');
   const check = validateSource4(host, packet, device, packet.dst, route.device);
-  if (check < 0) return drop(out, 'martian source');
+  if (check < 0) return martian(out, 'source');
   if (packet.packetType !== PacketType.host)
     return drop(out, 'a frame to a broadcast or multicast MAC is not forwarded');
   out.redirect = route.device === device && check === SOURCE_ON_LINK && settings.sendRedirects;
@@ -240,7 +248,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
 
 function broadcast4(host: InputHost, packet: Packet, device: Device, out: InputRoute): InputRoute {
   if (packet.src[0] !== 0 && validateSource4(host, packet, device, ZERO, null) < 0) {
-    return drop(out, 'martian source');
+    return martian(out, 'source');
   }
   out.action = 'local';
   out.broadcast = true;

@@ -43,6 +43,19 @@ export function formatAddress(family: Family, words: ArrayLike<number>): string 
 }
 
 /** A dotted quad as `inet_pton(AF_INET)` reads it: four decimal numbers to 255 without leading zeros; -1 if it is none. */
+/** IPv6 with all digits of all groups, as the kernel prints `%pI6`. */
+export function wholeAddress6(words: ArrayLike<number>): string {
+  return Array.from({ length: 4 }, (_, i) => {
+    const digits = words[i]!.toString(16).padStart(8, '0');
+    return `${digits.slice(0, 4)}:${digits.slice(4)}`;
+  }).join(':');
+}
+
+/** An address as the kernel prints it without shortening. */
+export function wholeAddress(family: Family, words: ArrayLike<number>): string {
+  return family === 4 ? formatAddress4(words[0]!) : wholeAddress6(words);
+}
+
 export function parseAddress4(text: string): number {
   let address = 0;
   let parts = 0;

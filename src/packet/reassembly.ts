@@ -25,9 +25,9 @@ export type DefragUser = 'local' | 'conntrack-in' | 'conntrack-out' | 'conntrack
 export interface Gathering {
   /**
    * `waiting`: kept back until the others come; `complete`: the packet is now the whole datagram; `unchanged`: not to be gathered, it goes on as it is;
-   * `refused`: dropped.
+   * `refused`: dropped; `oversized`: dropped as well, an IPv4 datagram that is longer than one can be.
    */
-  result: 'waiting' | 'complete' | 'unchanged' | 'refused';
+  result: 'waiting' | 'complete' | 'unchanged' | 'refused' | 'oversized';
   /** Why it was refused, for people. */
   reason: string;
   /** ICMPv6 parameter problem that goes back for it. */
@@ -203,7 +203,7 @@ export class Reassembly {
     if (ecn < 0) return this.#answer('refused', 'fragments whose ECN bits contradict each other');
     const fragments = fragmentsOf(queue);
     const header = fragments[0]!.payload;
-    if (header + queue.length > MAXIMUM) return this.#answer('refused', 'longer than 65535 bytes');
+    if (header + queue.length > MAXIMUM) return this.#answer('oversized', 'longer than 65535 bytes');
     const bytes = joined(fragments, header, queue.length);
     bytes[1] = bytes[1]! | ecn;
     const dontFragment = queue.maxDfSize === queue.maxSize;

@@ -85,6 +85,7 @@ export class AssumedHost implements Host {
       icmpCode: 0,
       limited: false,
       redirect: false,
+      martian: null,
       realm: 0,
     };
     const out = this.current?.out ?? null;

@@ -50,7 +50,7 @@ function contactIn(seen: View): Announced | null {
 
 /** A response to a SIP request, with the headers that it has to repeat. */
 function sipResponse(seen: View, status: string, withMedia: boolean): string {
-  const text = seen.segment.toString('latin1', 8);
+  const text = seen.segment.toString('latin1', seen.protocol === 6 ? (seen.segment[12] >> 4) * 4 : 8);
   const repeated = text.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq|Expires):/.test(line));
   const family = seen.version === 4 ? 'IP4' : 'IP6';
   const own = seen.version === 4 ? seen.destination : `[${seen.destination}]`;
@@ -77,6 +77,20 @@ export function applicationAnswer(seen: View, words: string[]): ApplicationAnswe
     destination: whom,
     segment: udp(from, to, Buffer.from(text, 'latin1'), destination, whom),
   });
+  /** A message in the protocol of the one seen. */
+  const message = (text: string): ApplicationAnswer => {
+    if (seen.protocol !== 6) return datagram(dport, sport, text);
+    const length = segment.length - (segment[12] >> 4) * 4;
+    const fields = {
+      sourcePort: dport,
+      destinationPort: sport,
+      flags: 'PA',
+      sequence: segment.readUInt32BE(8),
+      acknowledgement: segment.readUInt32BE(4) + length,
+      payload: Buffer.from(text, 'latin1'),
+    };
+    return { protocol: 6, destination: source, segment: tcp(fields, destination, source) };
+  };
   const status = words.slice(1).join(' ');
   switch (words[0]) {
     case 'connect': {
@@ -98,9 +112,9 @@ export function applicationAnswer(seen: View, words: string[]): ApplicationAnswe
     case 'sctp':
       return { protocol: 132, destination: source, segment: chunkAnswer(sport, dport, Number(words[1])) };
     case 'sip':
-      return datagram(dport, sport, sipResponse(seen, status, false));
+      return message(sipResponse(seen, status, false));
     case 'sip-sdp':
-      return datagram(dport, sport, sipResponse(seen, status, true));
+      return message(sipResponse(seen, status, true));
     case 'sip-media': {
       const end = mediaIn(seen);
       return end === null ? null : datagram(22222, end.port, 'media', end.address);

@@ -134,6 +134,11 @@ async function startInRouter(
   return { child, told: () => told };
 }
 
+/** The text of a record of /dev/kmsg, which writes bytes that cannot be printed as `\\x0a`. */
+function unescaped(text: string): string {
+  return text.replace(/\\x([0-9a-f]{2})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 16)));
+}
+
 interface Answered {
   outs: { dev: string; hex: string }[];
   shown: string[];
@@ -164,7 +169,7 @@ async function play(
       if (words[0] === 'out') answer.outs.push({ dev: words[1].slice(2), hex: words[2].slice(28) });
       else if (words[0] === 'in') answer.outs.push({ dev: 'local', hex: words[1] });
       else if (words[0] === 'nflog') answer.shown.push(text.slice(6));
-      else if (words[0] === 'log') answer.logged.push(text.slice(4));
+      else if (words[0] === 'log') answer.logged.push(unescaped(text.slice(4)));
       else if (words[0] === 'done') return { ...answer, time: Number(words[1]) };
     }
   };

@@ -55,7 +55,13 @@ interface Played {
   outcome: KernelOutcome;
 }
 
+/** Milliseconds after which the kernel has forgotten how many messages it has written lately (net.core.message_cost). */
+const RATE_INTERVAL = 5200;
+
 async function play(scenario: Scenario, place: number): Promise<Played> {
+  if (log && Object.keys(scenario.host.sysctl).some((name) => name.endsWith('log_martians'))) {
+    await new Promise((resolve) => setTimeout(resolve, RATE_INTERVAL));
+  }
   const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place, log, events: values.events });
   const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-kernel-'));
   try {

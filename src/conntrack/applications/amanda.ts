@@ -1,7 +1,7 @@
 import { Protocol } from '../../packet/protocol.ts';
 import { Direction } from '../connection.ts';
 import type { Application, Sighting } from './application.ts';
-import { expect, expectation, expectOnFreePort, isTranslated } from './expecting.ts';
+import { expectation, expectOnFreePort, expectOrRefuse, isTranslated, refuse } from './expecting.ts';
 import { latin1, replacePayload } from './payload.ts';
 
 /** Microseconds that the control connection lives after each answer: backups take their time to begin. */
@@ -14,7 +14,10 @@ function help(sighting: Sighting): string | null {
   if (direction === Direction.original) return null;
   entry.expiry = entry.confirmed ? conntrack.now() + MASTER_TIMEOUT : MASTER_TIMEOUT;
   const data = packet.transport + 8;
-  if (data >= packet.bytes.length) return null;
+  if (data >= packet.bytes.length) {
+    conntrack.log?.limited(3, `amanda_help: skblen = ${packet.bytes.length}`);
+    return null;
+  }
   const text = latin1(packet.bytes, data);
   const begin = text.indexOf(CONNECT);
   if (begin < 0) return null;
@@ -44,15 +47,15 @@ function announce(sighting: Sighting, at: number, length: number, port: number):
     destination: { words, at: original + 4 },
     destinationPort: port,
   });
-  if (!isTranslated(sighting)) return expect(sighting, awaited) === 'ok' ? null : 'the expectation cannot be added';
+  if (!isTranslated(sighting)) return expectOrRefuse(sighting, awaited);
   awaited.translate = 'follow-master';
   awaited.savedPort = port;
   awaited.direction = Direction.original;
   const chosen = expectOnFreePort(sighting, awaited);
-  if (chosen === 0) return 'all ports are in use';
+  if (chosen === 0) return refuse(sighting, 'all ports in use', 'all ports are in use');
   if (replacePayload(sighting, at, length, `${chosen}`)) return null;
   awaited.dead = true;
-  return 'the packet cannot be changed';
+  return refuse(sighting, 'cannot mangle packet', 'the packet cannot be changed');
 }
 
 /** Amanda: the answer to a backup server names the ports to which it will connect. nf_conntrack_amanda.c, nf_nat_amanda.c. */

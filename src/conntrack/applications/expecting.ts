@@ -61,6 +61,18 @@ export function expect(sighting: Sighting, awaited: Expectation): ExpectResult {
   return sighting.conntrack.expectations.add(awaited, sighting.conntrack.now());
 }
 
+/** Adds the expectation; if that cannot be, why the packet is dropped. */
+export function expectOrRefuse(sighting: Sighting, awaited: Expectation): string | null {
+  if (expect(sighting, awaited) === 'ok') return null;
+  return refuse(sighting, 'cannot add expectation', 'the expectation cannot be added');
+}
+
+/** A packet is dropped for a reason of which the kernel writes `message` to its log. */
+export function refuse(sighting: Sighting, message: string, reason: string): string {
+  sighting.log(message);
+  return reason;
+}
+
 const ATTEMPTS = 128;
 
 /** Adds the expectation with its own port or, if that clashes, another one from there up; 0 if none is to be had (nf_nat_exp_find_port). */

@@ -1,11 +1,11 @@
-import { formatAddress4, parseAddress6 } from '../../packet/address-text.ts';
+import { formatAddress4, parseAddress6, wholeAddress6 } from '../../packet/address-text.ts';
 import { readUint32 } from '../../packet/bytes.ts';
 import type { Family } from '../../packet/family.ts';
 import { ConntrackInfo } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { before } from '../protocols/tcp-window.ts';
 import type { Application, Sighting } from './application.ts';
-import { expect, expectation, expectOnFreePort, isTranslated } from './expecting.ts';
+import { expectation, expectOnFreePort, expectOrRefuse, isTranslated, refuse } from './expecting.ts';
 import { latin1, replacePayload, tcpData } from './payload.ts';
 
 /** What stands where in a command or answer, and the end that it names. */
@@ -178,7 +178,10 @@ function help(sighting: Sighting): string | null {
     const text = latin1(bytes, data);
     for (const pattern of PATTERNS[direction]) {
       const found = search(text, pattern, entry.family);
-      if (found === 'partial') return `a line ends in the middle of ${pattern.text}`;
+      if (found === 'partial') {
+        const reason = `a line ends in the middle of ${pattern.text.trim()}`;
+        return refuse(sighting, `partial matching of \`${pattern.text}'`, reason);
+      }
       if (found === null) continue;
       const refused = announce(sighting, found, data);
       if (refused !== null) return refused;
@@ -202,17 +205,17 @@ function announce(sighting: Sighting, found: Found, data: number): string | null
     destination: { words, at: other + 4 },
     destinationPort: found.port,
   });
-  if (!isTranslated(sighting)) return expect(sighting, awaited) === 'ok' ? null : 'the expectation cannot be added';
+  if (!isTranslated(sighting)) return expectOrRefuse(sighting, awaited);
   awaited.translate = 'follow-master';
   awaited.savedPort = found.port;
   awaited.direction = direction === 0 ? 1 : 0;
   const port = expectOnFreePort(sighting, awaited);
-  if (port === 0) return 'all ports are in use';
+  if (port === 0) return refuse(sighting, 'all ports in use', 'all ports are in use');
   const address = words.slice(other + 4, other + 8);
   if (replacePayload(sighting, data + found.offset, found.length, wording(found.style, entry.family, address, port)))
     return null;
   awaited.dead = true;
-  return 'the packet cannot be changed';
+  return refuse(sighting, 'cannot mangle packet', 'the packet cannot be changed');
 }
 
 /** The changed command in the style of the one met (nf_nat_ftp_fmt_cmd). */
@@ -222,22 +225,10 @@ function wording(style: Found['style'], family: Family, address: Uint32Array, po
     case 'PASV':
       return `${formatAddress4(address[0]!).replaceAll('.', ',')},${port >>> 8},${port & 0xff}`;
     case 'EPRT':
-      return family === 4 ? `|1|${formatAddress4(address[0]!)}|${port}|` : `|2|${fullAddress(address)}|${port}|`;
+      return family === 4 ? `|1|${formatAddress4(address[0]!)}|${port}|` : `|2|${wholeAddress6(address)}|${port}|`;
     case 'EPSV':
       return `|||${port}|`;
   }
-}
-
-/** IPv6 without shortening, as the kernel prints `%pI6`. */
-function fullAddress(words: Uint32Array): string {
-  return [...words]
-    .map((word) =>
-      word
-        .toString(16)
-        .padStart(8, '0')
-        .replace(/(....)(....)/, '$1:$2'),
-    )
-    .join(':');
 }
 
 /** FTP (RFC 959, 2428): PORT, EPRT of the client, 227 and 229 of the server announce the data connection. nf_conntrack_ftp.c, nf_nat_ftp.c. */

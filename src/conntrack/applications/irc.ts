@@ -1,8 +1,9 @@
+import { formatAddress4 } from '../../packet/address-text.ts';
 import { ConntrackInfo } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { Direction } from '../connection.ts';
 import type { Application, Sighting } from './application.ts';
-import { expect, expectation, expectOnFreePort, isTranslated } from './expecting.ts';
+import { expectation, expectOnFreePort, expectOrRefuse, isTranslated, refuse } from './expecting.ts';
 import { latin1, replacePayload, tcpData } from './payload.ts';
 
 const MAX_SEARCHED = 4095;
@@ -55,26 +56,31 @@ function help(sighting: Sighting): string | null {
   const data = tcpData(sighting);
   if (data < 0) return null;
   const found = findAnnouncement(latin1(packet.bytes, data, Math.min(packet.bytes.length, data + MAX_SEARCHED)));
-  if (found === null || found.port === 0) return null;
+  if (found === null) return null;
   const { words } = entry;
   const reply = entry.tupleAt(Direction.reply);
   // Neither the client's own address nor the one the world sees: forged.
-  if (words[entry.tupleAt(direction)] !== found.address && words[reply + 4] !== found.address) return null;
+  const own = words[entry.tupleAt(direction)]!;
+  if ((own !== found.address && words[reply + 4] !== found.address) || found.port === 0) {
+    const end = `${formatAddress4(found.address)}:${found.port}`;
+    sighting.conntrack.log?.limited(4, `nf_conntrack_irc: Forged DCC command from ${formatAddress4(own)}: ${end}`);
+    return null;
+  }
   const awaited = expectation(sighting, 'irc', {
     protocol: Protocol.tcp,
     destination: { words, at: reply + 4 },
     destinationPort: found.port,
   });
-  if (!isTranslated(sighting)) return expect(sighting, awaited) === 'ok' ? null : 'the expectation cannot be added';
+  if (!isTranslated(sighting)) return expectOrRefuse(sighting, awaited);
   awaited.translate = 'follow-master';
   awaited.savedPort = found.port;
   awaited.direction = Direction.reply;
   const port = expectOnFreePort(sighting, awaited);
-  if (port === 0) return 'all ports are in use';
+  if (port === 0) return refuse(sighting, 'all ports in use', 'all ports are in use');
   const text = `${words[reply + 4]!} ${port}`;
   if (replacePayload(sighting, data + found.start, found.end - found.start, text)) return null;
   awaited.dead = true;
-  return 'the packet cannot be changed';
+  return refuse(sighting, 'cannot mangle packet', 'the packet cannot be changed');
 }
 
 /** IRC: DCC commands of the client announce connections to it, from anybody. nf_conntrack_irc.c, nf_nat_irc.c. */

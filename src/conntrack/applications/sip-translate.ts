@@ -2,7 +2,7 @@ import { writeUint16 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { Direction } from '../connection.ts';
 import type { Expectation } from '../expectations.ts';
-import { expect } from './expecting.ts';
+import { expect, expectOnFreePort, refuse } from './expecting.ts';
 import { replacePayload } from './payload.ts';
 import { isSame, type SipMessage } from './sip-message.ts';
 import {
@@ -19,7 +19,7 @@ import {
   type Uri,
 } from './sip-text.ts';
 
-const TOO_LARGE = 'the message cannot be changed';
+export const TOO_LARGE = 'the message cannot be changed';
 
 /** Changes an end of the connection, as the message has it, to what the other side knows it as (map_addr). */
 function mapUri(message: SipMessage, uri: Uri): boolean {
@@ -38,18 +38,18 @@ function mapUri(message: SipMessage, uri: Uri): boolean {
   return message.replace(uri, message.endText(address, port));
 }
 
-/** The topmost Via, with the parameters that tell where a request came from (RFC 3261, RFC 3581). */
-function translateVia(message: SipMessage, isRequest: boolean): boolean {
+/** The topmost Via, with the parameters that tell where a request came from (RFC 3261, RFC 3581); what could not be changed, or null. */
+function translateVia(message: SipMessage, isRequest: boolean): string | null {
   const { offsets, ports, family } = message;
   const via = firstUri(message.text, family, message.protocol === Protocol.tcp ? 'viaTcp' : 'viaUdp');
-  if (!isFound(via)) return true;
+  if (!isFound(via)) return null;
   const own = isRequest
     ? message.isAt(via.address, offsets.ownSource) && via.port === ports.ownSource
     : message.isAt(via.address, offsets.ownDestination) && via.port === ports.ownDestination;
   // Only what belongs to this connection.
-  if (!own) return true;
+  if (!own) return null;
   const before = message.text.length;
-  if (!mapUri(message, via)) return false;
+  if (!mapUri(message, via)) return 'Via header';
   const behind = via.at + via.length + message.text.length - before;
   const mapped = (name: string, bracketed: boolean, from: number, to: number): boolean => {
     const found = addressParameter(message.text, family, behind, name, bracketed);
@@ -57,36 +57,38 @@ function translateVia(message: SipMessage, isRequest: boolean): boolean {
     if (found === null || !message.isAt(found.address, from) || isSame(found.address, address)) return true;
     return message.replace(found, message.addressText(address, bracketed));
   };
-  if (!mapped('maddr=', true, offsets.ownSource, offsets.seenDestination)) return false;
-  if (!mapped('received=', false, offsets.ownDestination, offsets.seenSource)) return false;
+  if (!mapped('maddr=', true, offsets.ownSource, offsets.seenDestination)) return 'maddr';
+  if (!mapped('received=', false, offsets.ownDestination, offsets.seenSource)) return 'received';
   const port = numberParameter(message.text, behind, 'rport=');
-  if (!isFound(port) || port.value !== ports.ownDestination || port.value === ports.seenSource) return true;
-  return message.replace(port, `${ports.seenSource}`);
+  if (!isFound(port) || port.value !== ports.ownDestination || port.value === ports.seenSource) return null;
+  return message.replace(port, `${ports.seenSource}`) ? null : 'rport';
 }
 
 /** Translates the addresses in a message of a translated connection (nf_nat_sip); null, or why the packet is dropped. */
 export function translateMessage(message: SipMessage): string | null {
   const { family, sighting, memory } = message;
+  const failed = (what: string): string => refuse(sighting, `cannot mangle ${what}`, TOO_LARGE);
   const isRequest = !/^SIP\/2\.0/i.test(message.text);
   if (isRequest) {
     const uri = requestUri(message.text, family);
-    if (isFound(uri) && !mapUri(message, uri)) return TOO_LARGE;
+    if (isFound(uri) && !mapUri(message, uri)) return failed('SIP message');
   }
-  if (!translateVia(message, isRequest)) return TOO_LARGE;
+  const via = translateVia(message, isRequest);
+  if (via !== null) return failed(via);
   const walk = { from: 0, inHeader: false };
   for (;;) {
     const contact = nextUri(message.text, family, 'contact', walk);
     if (!isFound(contact)) break;
-    if (!mapUri(message, contact)) return TOO_LARGE;
+    if (!mapUri(message, contact)) return failed('contact');
   }
   for (const header of ['from', 'to'] as const) {
     const uri = firstUri(message.text, family, header);
-    if (isFound(uri) && !mapUri(message, uri)) return TOO_LARGE;
+    if (isFound(uri) && !mapUri(message, uri)) return failed('SIP from/to');
   }
   if (sighting.direction === Direction.reply && memory.forcedPort) {
     const { packet } = sighting;
     writeUint16(packet.bytes, packet.transport + 2, memory.forcedPort);
-    if (!replacePayload(sighting, packet.transport + 8, 0, '', false)) return TOO_LARGE;
+    if (!replacePayload(sighting, packet.transport + 8, 0, '', false)) return failed('packet');
   }
   return null;
 }
@@ -116,19 +118,14 @@ export function expectSignalling(message: SipMessage, expected: Expectation, pla
   const { ports, memory, sighting } = message;
   const address = outside(message, expected.tuple.subarray(4, 8));
   const own = expected.tuple[8]! & 0xffff;
-  let port = own === (memory.forcedPort || ports.ownSource) ? ports.seenDestination : own;
   redirect(message, expected, address);
-  for (; port <= 0xffff; port++) {
-    setPort(expected, port);
-    const result = expect(sighting, expected);
-    if (result === 'ok') break;
-    if (result !== 'busy') return 'the expectation cannot be added';
-  }
-  if (port > 0xffff) return 'all ports are in use';
+  setPort(expected, own === (memory.forcedPort || ports.ownSource) ? ports.seenDestination : own);
+  const port = expectOnFreePort(sighting, expected);
+  if (port === 0) return refuse(sighting, 'all ports in use for SIP', 'all ports are in use');
   if (isSame(address, expected.savedAddress!) && port === expected.savedPort) return null;
   if (message.replace(place, message.endText(address, port))) return null;
   sighting.conntrack.expectations.remove(expected);
-  return TOO_LARGE;
+  return refuse(sighting, 'cannot mangle packet', TOO_LARGE);
 }
 
 /** Expects a media stream and its control at the address that the other side is told; that address, or why not (nf_nat_sdp_media). */
@@ -140,6 +137,7 @@ export function expectMedia(
 ): readonly number[] | string {
   const { sighting } = message;
   const { expectations } = sighting.conntrack;
+  const inUse = (): string => refuse(sighting, 'all ports in use for SDP media', 'all ports are in use');
   const address = outside(message, media.tuple.subarray(4, 8));
   redirect(message, media, address);
   redirect(message, control, address);
@@ -148,18 +146,18 @@ export function expectMedia(
     setPort(media, port);
     const result = expect(sighting, media);
     if (result === 'busy') continue;
-    if (result !== 'ok') return 'the expectation cannot be added';
+    if (result !== 'ok') return inUse();
     setPort(control, port + 1);
     const second = expect(sighting, control);
     if (second === 'ok') break;
     expectations.remove(media);
-    if (second !== 'busy') return 'the expectation cannot be added';
+    if (second !== 'busy') return inUse();
   }
-  if (port > 0xffff) return 'all ports are in use';
+  if (port > 0xffff) return inUse();
   if (port === media.savedPort || replaceMediaPort(message, place, port)) return address;
   expectations.remove(media);
   expectations.remove(control);
-  return TOO_LARGE;
+  return refuse(sighting, 'cannot mangle SDP message', TOO_LARGE);
 }
 
 /** nf_nat_sdp_port. */

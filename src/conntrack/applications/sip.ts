@@ -5,7 +5,7 @@ import { Status } from '../connection.ts';
 import { type Expectation, ExpectationFlag } from '../expectations.ts';
 import { addShift } from '../sequence.ts';
 import type { Application, Sighting } from './application.ts';
-import { expect, expectation } from './expecting.ts';
+import { expectation, expectOrRefuse, refuse } from './expecting.ts';
 import { tcpData } from './payload.ts';
 import { isSame, SipMessage } from './sip-message.ts';
 import {
@@ -24,6 +24,7 @@ import {
   expectMedia,
   expectSignalling,
   replaceMediaPort,
+  TOO_LARGE,
   translateMediaAddress,
   translateMessage,
   translateSession,
@@ -97,7 +98,7 @@ function expectStreams(
     } else skip = true;
   }
   const even = number & ~1;
-  if (direct && !replaceMediaPort(message, place, even)) return 'the message cannot be changed';
+  if (direct && !replaceMediaPort(message, place, even)) return TOO_LARGE;
   if (skip) return { address: to };
   const media = make(to, even);
   const control = make(to, even + 1);
@@ -142,19 +143,21 @@ function readSession(message: SipMessage): Handled {
     const port = numberAt(message.text, from) ?? 0;
     // A stream that is not active.
     if (port === 0) continue;
-    if (port < LEAST_PORT || port > 65535) return `a medium with port ${port}`;
+    if (port < LEAST_PORT || port > 65535) {
+      return refuse(message.sighting, `wrong port ${port}`, `a medium with port ${port}`);
+    }
     const own = addressIn(from);
     told = own ?? common;
-    if (told === null) return 'a medium without an address';
+    if (told === null) return refuse(message.sighting, 'cannot parse SDP message', 'a medium without an address');
     const expected = expectStreams(message, told, port, kind.class, place);
-    if (typeof expected === 'string') return expected;
+    if (typeof expected === 'string') return refuse(message.sighting, 'cannot add expectation for voice', expected);
     told = expected.address;
     if (own !== null && message.translated && !translateMediaAddress(message, from, told))
-      return 'the message cannot be changed';
+      return refuse(message.sighting, 'cannot mangle SDP', TOO_LARGE);
     count++;
   }
-  if (message.translated && told !== null && !translateSession(message, session, told))
-    return 'the message cannot be changed';
+  // Of this one the kernel says nothing.
+  if (message.translated && told !== null && !translateSession(message, session, told)) return TOO_LARGE;
   return null;
 }
 
@@ -196,13 +199,13 @@ function register(message: SipMessage, sequence: number): Handled {
   if ((status & Status.expected) !== 0) return null;
   let expires = expiresOf(message);
   const contact = firstUri(text, family, 'contact');
-  if (contact === 'bad') return 'a contact that cannot be read';
+  if (contact === 'bad') return refuse(sighting, 'cannot parse contact', 'a contact that cannot be read');
   if (contact === 'absent' || !message.isAt(contact.address, offsets.ownSource)) return null;
   const behind = contact.at + contact.length;
   const protocol = transportOf(message, behind);
   if (protocol === null) return null;
   const own = numberParameter(text, behind, 'expires=');
-  if (own === 'bad') return 'a time that cannot be read';
+  if (own === 'bad') return refuse(sighting, 'cannot parse expires', 'a time that cannot be read');
   if (isFound(own)) expires = own.value;
   if (expires !== 0) {
     const awaited = expectation(sighting, 'sip', {
@@ -216,9 +219,7 @@ function register(message: SipMessage, sequence: number): Handled {
     awaited.flags = ExpectationFlag.permanent | ExpectationFlag.inactive;
     const refused = message.translated
       ? expectSignalling(message, awaited, contact)
-      : expect(sighting, awaited) === 'ok'
-        ? null
-        : NOT_ADDED;
+      : expectOrRefuse(sighting, awaited);
     if (refused !== null) return refused;
   }
   message.memory.registerSequence = sequence;
@@ -235,14 +236,14 @@ function registered(message: SipMessage, sequence: number, code: number): Handle
     const walk = { from: 0, inHeader: false };
     for (;;) {
       const contact = nextUri(text, family, 'contact', walk);
-      if (contact === 'bad') return 'a contact that cannot be read';
+      if (contact === 'bad') return refuse(sighting, 'cannot parse contact', 'a contact that cannot be read');
       if (contact === 'absent') break;
       if (!message.isAt(contact.address, offsets.ownDestination)) continue;
       const behind = contact.at + contact.length;
       const protocol = transportOf(message, behind);
       if (protocol === null) continue;
       const own = numberParameter(text, behind, 'expires=');
-      if (own === 'bad') return 'a time that cannot be read';
+      if (own === 'bad') return refuse(sighting, 'cannot parse expires', 'a time that cannot be read');
       const expires = isFound(own) ? own.value : common;
       if (expires === 0) break;
       const awaited = conntrack.expectations
@@ -283,9 +284,9 @@ function response(message: SipMessage): Handled {
   const { text, family } = message;
   if (text.length < LEAST_MESSAGE) return null;
   const code = numberAt(text, 'SIP/2.0 '.length) ?? 0;
-  if (code === 0) return 'a response without a code';
+  if (code === 0) return refuse(message.sighting, 'cannot get code', 'a response without a code');
   const header = getHeader(text, family, 'cseq');
-  if (!isFound(header)) return 'no CSeq that can be read';
+  if (!isFound(header)) return refuse(message.sighting, 'cannot parse cseq', 'no CSeq that can be read');
   const sequence = numberAt(text, header.at)!;
   const behind = text.slice(header.at + header.length + 1).toUpperCase();
   const method = METHODS.find(({ name, response: handle }) => handle !== null && behind.startsWith(name));
@@ -303,14 +304,15 @@ function request(message: SipMessage): Handled {
   );
   if (method === undefined) return null;
   const header = getHeader(text, family, 'cseq');
-  if (!isFound(header)) return 'no CSeq that can be read';
+  if (!isFound(header)) return refuse(message.sighting, 'cannot parse cseq', 'no CSeq that can be read');
   return method.request(message, numberAt(text, header.at)!);
 }
 
 function handle(message: SipMessage): Handled {
   const refused = /^SIP\/2\.0 /i.test(message.text) ? response(message) : request(message);
   if (refused !== null || !message.translated) return refused;
-  return translateMessage(message);
+  const failure = translateMessage(message);
+  return failure === null ? null : refuse(message.sighting, 'cannot NAT SIP message', failure);
 }
 
 function refresh({ entry, conntrack }: Sighting): void {

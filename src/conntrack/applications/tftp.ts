@@ -2,7 +2,7 @@ import { readUint16 } from '../../packet/bytes.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { Direction } from '../connection.ts';
 import type { Application, Sighting } from './application.ts';
-import { expect, expectation, isTranslated } from './expecting.ts';
+import { expectation, expectOrRefuse, isTranslated } from './expecting.ts';
 
 const READ_REQUEST = 1;
 const WRITE_REQUEST = 2;
@@ -26,7 +26,7 @@ function help(sighting: Sighting): string | null {
     awaited.savedPort = words[entry.tupleAt(Direction.original) + 8]! >>> 16;
     awaited.direction = Direction.reply;
   }
-  return expect(sighting, awaited) === 'ok' ? null : 'the expectation cannot be added';
+  return expectOrRefuse(sighting, awaited);
 }
 
 /** TFTP (RFC 1350): the answer to a read or write request comes from another port. nf_conntrack_tftp.c, nf_nat_tftp.c. */

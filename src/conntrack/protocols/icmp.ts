@@ -8,15 +8,16 @@ import { contentHolds, Outcome, type Tracking } from '../tracking.ts';
 /** What an ICMP packet is before any lookup. `error`: it speaks of another packet, which begins at `quoteOffset`. */
 export type IcmpNature =
   | { kind: 'message' }
-  | { kind: 'invalid'; reason: string }
+  /** `complaint`: what the kernel says of it in its log. */
+  | { kind: 'invalid'; reason: string; complaint: string }
   | { kind: 'untracked' }
   | { kind: 'error'; quoteOffset: number };
 
 const MESSAGE: IcmpNature = { kind: 'message' };
 const UNTRACKED: IcmpNature = { kind: 'untracked' };
 
-function invalid(reason: string): IcmpNature {
-  return { kind: 'invalid', reason };
+function invalid(reason: string, complaint: string): IcmpNature {
+  return { kind: 'invalid', reason, complaint };
 }
 
 const HIGHEST_KNOWN_TYPE = 18;
@@ -27,12 +28,12 @@ const REQUESTS: ReadonlySet<number> = new Set([8, 13, 15, 17]);
 /** nf_conntrack_icmpv4_error. */
 export function icmpNature(packet: Packet, at: HookState, tracking: Tracking): IcmpNature {
   const { bytes, transport } = packet;
-  if (transport + 8 > bytes.length) return invalid('the ICMP header is cut off');
+  if (transport + 8 > bytes.length) return invalid('the ICMP header is cut off', 'short packet');
   if (!contentHolds(packet, at, tracking)) {
-    return invalid('bad ICMP checksum');
+    return invalid('bad ICMP checksum', 'bad hw icmp checksum');
   }
   const type = bytes[transport]!;
-  if (type > HIGHEST_KNOWN_TYPE) return invalid('unknown ICMP type');
+  if (type > HIGHEST_KNOWN_TYPE) return invalid('unknown ICMP type', 'invalid icmp type');
   return ERROR_TYPES.has(type) ? { kind: 'error', quoteOffset: transport + 8 } : MESSAGE;
 }
 
@@ -59,9 +60,9 @@ const REQUESTS6: ReadonlySet<number> = new Set([128, 139]);
 /** nf_conntrack_icmpv6_error. */
 export function icmpv6Nature(packet: Packet, at: HookState, tracking: Tracking): IcmpNature {
   const { bytes, transport } = packet;
-  if (transport + 8 > bytes.length) return invalid('the ICMPv6 header is cut off');
+  if (transport + 8 > bytes.length) return invalid('the ICMPv6 header is cut off', 'short packet');
   if (!contentHolds(packet, at, tracking, Protocol.icmpv6)) {
-    return invalid('bad ICMPv6 checksum');
+    return invalid('bad ICMPv6 checksum', 'ICMPv6 checksum failed');
   }
   const type = bytes[transport]!;
   if (UNTRACKED_TYPES.has(type)) return UNTRACKED;
@@ -71,13 +72,17 @@ export function icmpv6Nature(packet: Packet, at: HookState, tracking: Tracking):
 
 function redirectNature(packet: Packet): IcmpNature {
   const { bytes, transport } = packet;
-  if (transport + REDIRECT_LENGTH > bytes.length) return invalid('the redirect is cut off');
+  if (transport + REDIRECT_LENGTH > bytes.length) return invalid('the redirect is cut off', 'short redirect');
   if (bytes[transport + 1] !== 0) return MESSAGE;
   if (bytes[7] !== 255 || packet.src[0]! >>> 22 !== 0x3fa) {
-    return invalid('a redirect must come from a link-local address with hop limit 255');
+    return invalid(
+      'a redirect must come from a link-local address with hop limit 255',
+      'invalid saddr or hoplimit for redirect',
+    );
   }
   const option = transport + REDIRECT_LENGTH;
-  if (option + 2 > bytes.length || bytes[option + 1] === 0) return invalid('redirect without options');
+  if (option + 2 > bytes.length || bytes[option + 1] === 0)
+    return invalid('redirect without options', 'redirect without options');
   return bytes[option] === REDIRECTED_HEADER ? { kind: 'error', quoteOffset: option + 8 } : MESSAGE;
 }
 

@@ -27,8 +27,14 @@ interface ChunkSight {
   offset: number;
 }
 
-/** The chunks, or null if they cannot stand together (do_basic_checks). */
-function readChunks(packet: Packet): ChunkSight[] | null {
+/** A word in network order as the kernel prints it on a machine that has the low byte first. */
+function swappedHex(word: number): string {
+  const [a, b, c, d] = [word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff];
+  return (((d << 24) | (c << 16) | (b << 8) | a) >>> 0).toString(16);
+}
+
+/** The chunks, or what the kernel says in its log if they cannot stand together (do_basic_checks). */
+function readChunks(packet: Packet): ChunkSight[] | string {
   const { bytes, transport } = packet;
   const chunks: ChunkSight[] = [];
   let alone = false;
@@ -37,11 +43,15 @@ function readChunks(packet: Packet): ChunkSight[] | null {
     const length = readUint16(bytes, offset + 2);
     if (type === Chunk.init || type === Chunk.initAck || type === Chunk.shutdownComplete) alone = true;
     const mustBeFirst = type === Chunk.cookieAck || type === Chunk.cookieEcho || alone;
-    if ((mustBeFirst && chunks.length > 0) || length === 0) return null;
+    if ((mustBeFirst && chunks.length > 0) || length === 0) {
+      // The length in network order, as on a machine that has the low byte first; the line goes on after an end of line.
+      const swapped = ((length & 0xff) << 8) | (length >>> 8);
+      return `do_basic_checks failed. chunk num ${chunks.length}, type ${type}, len ${swapped} flag ${Number(alone)}\n`;
+    }
     chunks.push({ type, flags: bytes[offset + 1]!, offset });
     offset += (length + 3) & ~3;
   }
-  return chunks.length === 0 ? null : chunks;
+  return chunks;
 }
 
 /** Chunks whose tag has rules of its own (RFC 9260, 8.5.1). */
@@ -64,18 +74,19 @@ export function sctpPacket(
   at: HookState,
   tracking: Tracking,
 ): Outcome {
-  const refuse = (reason: string): Outcome => {
-    tracking.reason(reason);
+  const refuse = (reason: string, complaint?: string): Outcome => {
+    tracking.reason(reason, complaint);
     return Outcome.invalid;
   };
   const { bytes, transport } = packet;
   const { words } = entry;
-  if (transport + HEADER > bytes.length) return refuse('the SCTP header is cut off');
+  if (transport + HEADER > bytes.length) return refuse('the SCTP header is cut off', 'nf_ct_sctp: short packet ');
   if (tracking.settings.checksum && at.hook === Hook.prerouting && !sctpChecksumHolds(bytes, transport, bytes.length)) {
-    return refuse('bad SCTP checksum');
+    return refuse('bad SCTP checksum', 'nf_ct_sctp: bad CRC ');
   }
   const chunks = readChunks(packet);
-  if (chunks === null) return refuse('these SCTP chunks cannot stand together');
+  if (typeof chunks === 'string') return refuse('these SCTP chunks cannot stand together', chunks);
+  if (chunks.length === 0) return refuse('no SCTP chunks');
   const own = entry.base + Field.protocol;
   const tags = own + SctpField.tags;
   const tag = readUint32(bytes, transport + 4);
@@ -85,7 +96,8 @@ export function sctpPacket(
     }
   }
   if (!chunks.some((chunk) => TAG_EXEMPT.has(chunk.type)) && tag !== words[tags + direction]) {
-    return refuse('wrong SCTP verification tag');
+    const complaint = `verification tag check failed ${swappedHex(tag)} vs ${swappedHex(words[tags + direction]!)} for dir ${direction}`;
+    return refuse('wrong SCTP verification tag', complaint);
   }
 
   const other = 1 - direction;
@@ -101,7 +113,12 @@ export function sctpPacket(
     }
     const before = words[own]! & 0xff;
     after = nextSctpState(direction, chunk.type, before);
-    if (after === SctpState.invalid) return refuse(`no such SCTP chunk in state ${SCTP_STATE_NAMES[before]}`);
+    if (after === SctpState.invalid) {
+      return refuse(
+        `no such SCTP chunk in state ${SCTP_STATE_NAMES[before]}`,
+        `Invalid, old_state ${before}, dir ${direction}, type ${chunk.type}`,
+      );
+    }
     if (chunk.type === Chunk.init || chunk.type === Chunk.initAck) {
       if (chunk.offset + 20 > bytes.length) return refuse('the SCTP chunk is cut off');
       const initTag = readUint32(bytes, chunk.offset + 4);

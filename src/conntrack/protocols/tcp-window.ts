@@ -225,17 +225,47 @@ export function inWindow(entry: Entry, direction: Direction, kind: number, packe
       // The receiver may well take what is a little too much, and then its acknowledgement must be known.
       words[sender + SenderField.end] = end;
       words[sender + SenderField.options]! |= SenderFlag.unacknowledged << 8;
-      return refuse(Window.ignore, `${overshot} bytes more than expected`, liberal, tracking);
+      return refuse(
+        Window.ignore,
+        'it is more than was expected',
+        `${overshot} bytes more than expected`,
+        liberal,
+        tracking,
+      );
     }
-    return refuse(Window.invalid, 'the sequence number is beyond the window of the receiver', liberal, tracking);
+    const bound = (words[sender + SenderField.maxEnd]! + 1) >>> 0;
+    return refuse(
+      Window.invalid,
+      'the sequence number is beyond the window of the receiver',
+      `SEQ is over upper bound ${bound} (over the window of the receiver)`,
+      liberal,
+      tracking,
+    );
   }
   if (!before(sack, words[receiver + SenderField.end]! + 1)) {
-    return refuse(Window.invalid, 'it acknowledges data that was never seen', liberal, tracking);
+    const bound = (words[receiver + SenderField.end]! + 1) >>> 0;
+    return refuse(
+      Window.invalid,
+      'it acknowledges data that was never seen',
+      `ACK is over upper bound ${bound} (ACKed data not seen yet)`,
+      liberal,
+      tracking,
+    );
   }
   if (receiverWindow !== 0 && !before(words[sender + SenderField.end]! - receiverWindow - 1, end)) {
-    return refuse(Window.ignore, 'data acknowledged long ago is sent again', liberal, tracking);
+    const bound = (words[sender + SenderField.end]! - receiverWindow - 1) >>> 0;
+    return refuse(
+      Window.ignore,
+      'data acknowledged long ago is sent again',
+      `SEQ is under lower bound ${bound} (already ACKed data retransmitted)`,
+      liberal,
+      tracking,
+    );
   }
-  if (!before(lowestAck, sack)) return refuse(Window.ignore, 'the acknowledgement is too old', liberal, tracking);
+  if (!before(lowestAck, sack)) {
+    const complaint = `ignored ACK under lower bound ${lowestAck >>> 0} (possible overly delayed)`;
+    return refuse(Window.ignore, 'the acknowledgement is too old', complaint, liberal, tracking);
+  }
 
   if (!syn) window = (window << (words[sender + SenderField.options]! & 0xff)) >>> 0;
   const offered = (window + (sack - ack)) >>> 0;
@@ -263,9 +293,9 @@ export function inWindow(entry: Entry, direction: Direction, kind: number, packe
 }
 
 /** The verdict on what does not fit: none where the window is not to be insisted on. */
-function refuse(verdict: number, reason: string, liberal: boolean, tracking: Tracking): number {
+function refuse(verdict: number, reason: string, complaint: string, liberal: boolean, tracking: Tracking): number {
   if (liberal) return Window.accept;
-  tracking.reason(reason);
+  tracking.reason(reason, complaint);
   return verdict;
 }
 

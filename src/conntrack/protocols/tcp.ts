@@ -39,15 +39,21 @@ function segmentKind(flags: number): number {
   return flags & ACK ? Segment.ack : Segment.none;
 }
 
-/** Why the segment is broken in itself; null if it is not (tcp_error). */
-function fault(packet: Packet, at: HookState, tracking: Tracking): string | null {
+/** Why the segment is broken in itself, and what the kernel says of it in its log; null if it is not (tcp_error). */
+function fault(
+  packet: Packet,
+  at: HookState,
+  tracking: Tracking,
+): readonly [reason: string, complaint?: string] | null {
   const { bytes, transport } = packet;
   const length = bytes.length - transport;
-  if (length < 20) return 'the TCP header is cut off';
+  if (length < 20) return ['the TCP header is cut off'];
   const header = (bytes[transport + 12]! >>> 4) * 4;
-  if (header < 20 || header > length) return 'the TCP header is malformed';
-  if (!contentHolds(packet, at, tracking)) return 'bad TCP checksum';
-  if (VALID_FLAGS[bytes[transport + 13]! & (FIN | SYN | RST | ACK | URG)] === 0) return 'invalid TCP flag combination';
+  if (header < 20 || header > length) return ['the TCP header is malformed', 'truncated packet'];
+  if (!contentHolds(packet, at, tracking)) return ['bad TCP checksum', 'bad checksum'];
+  if (VALID_FLAGS[bytes[transport + 13]! & (FIN | SYN | RST | ACK | URG)] === 0) {
+    return ['invalid TCP flag combination', 'invalid tcp flag combination'];
+  }
   return null;
 }
 
@@ -56,7 +62,7 @@ function begin(entry: Entry, packet: Packet, kind: number, tracking: Tracking): 
   const { words } = entry;
   const first = nextTcpState(0, kind, TcpState.none);
   if (first === TcpState.invalid) {
-    tracking.reason('a TCP connection does not begin like this');
+    tracking.reason('a TCP connection does not begin like this', 'invalid new');
     return false;
   }
   if (first !== TcpState.synSent && !tracking.settings.tcpLoose) {
@@ -103,7 +109,7 @@ export function tcpPacket(
 ): Outcome {
   const broken = fault(packet, at, tracking);
   if (broken !== null) {
-    tracking.reason(broken);
+    tracking.reason(...broken);
     return Outcome.invalid;
   }
   const { bytes, transport } = packet;
@@ -137,7 +143,10 @@ export function tcpPacket(
       break;
     case TcpState.invalid:
       if (isSynproxyKeepAlive(entry, direction, packet, kind, previous)) return Outcome.accept;
-      tracking.reason(`no such segment in state ${TCP_STATE_NAMES[previous]}`);
+      tracking.reason(
+        `no such segment in state ${TCP_STATE_NAMES[previous]}`,
+        `packet (index ${kind}) in dir ${direction} invalid, state ${TCP_STATE_NAMES[previous]}`,
+      );
       return Outcome.invalid;
     case TcpState.timeWait: {
       const expectsChallenge = (words[own + TcpField.last]! >>> 24) & SenderFlag.expectChallengeAck;
@@ -149,7 +158,7 @@ export function tcpPacket(
         expectsChallenge
       ) {
         words[own + TcpField.last]! &= ~(SenderFlag.expectChallengeAck << 24);
-        tracking.reason('challenge ACK, ignored');
+        tracking.reason('challenge ACK, ignored', 'challenge-ack ignored');
         return Outcome.accept;
       }
       break;
@@ -302,7 +311,10 @@ function ignored(
   if (state === TcpState.synSent && kind === Segment.ack && direction === 1) {
     words[own + TcpField.lastAck] = readUint32(bytes, transport + 8);
   }
-  tracking.reason(`let through without effect in state ${TCP_STATE_NAMES[state]}`);
+  tracking.reason(
+    `let through without effect in state ${TCP_STATE_NAMES[state]}`,
+    `packet (index ${kind}) in dir ${direction} ignored, state ${TCP_STATE_NAMES[state]}`,
+  );
   return Outcome.accept;
 }
 
@@ -336,7 +348,7 @@ function judgeReset(entry: Entry, direction: Direction, packet: Packet, state: n
     const maxAck = words[senderAt(entry, other) + SenderField.maxAck]!;
     if (sequence === 0 && !established) return Reset.check;
     if (before(sequence, maxAck) && !tracking.settings.tcpIgnoreInvalidRst) {
-      tracking.reason('RST with a sequence number acknowledged before');
+      tracking.reason('RST with a sequence number acknowledged before', 'invalid rst');
       return Reset.invalid;
     }
     if (!established || sequence === maxAck) return Reset.check;
@@ -381,5 +393,7 @@ function lowerTimeout(entry: Entry, direction: Direction, kind: number, tracking
   const now = tracking.now();
   const left = entry.remaining(now);
   const shorter = tracking.settings.tcp[TCP_UNACKNOWLEDGED]!;
-  if (left >= 120e6 && left > shorter) entry.expiry = now + shorter;
+  if (left < 120e6 || left <= shorter) return;
+  entry.expiry = now + shorter;
+  tracking.complain('lowered timeout to UNACK');
 }

@@ -11,14 +11,17 @@ import { contentHolds, Outcome, type Tracking } from '../tracking.ts';
 /** A flow younger than this is a question and its answer, not a stream. */
 const STREAM_AGE = 2e6;
 
-function udpFault(packet: Packet, at: HookState, tracking: Tracking): string | null {
+/** Why it is broken, and what the kernel says of it in its log. */
+type Fault = readonly [reason: string, complaint: string];
+
+function udpFault(packet: Packet, at: HookState, tracking: Tracking): Fault | null {
   const { bytes, transport } = packet;
   const length = bytes.length - transport;
-  if (length < 8) return 'the UDP header is cut off';
+  if (length < 8) return ['the UDP header is cut off', 'short packet'];
   const stated = readUint16(bytes, transport + 4);
-  if (stated > length || stated < 8) return 'the UDP length is wrong';
+  if (stated > length || stated < 8) return ['the UDP length is wrong', 'truncated/malformed packet'];
   if (readUint16(bytes, transport + 6) === 0) return null;
-  if (!contentHolds(packet, at, tracking)) return 'bad UDP checksum';
+  if (!contentHolds(packet, at, tracking)) return ['bad UDP checksum', 'bad checksum'];
   return null;
 }
 
@@ -32,7 +35,7 @@ export function udpPacket(
 ): Outcome {
   const fault = udpFault(packet, at, tracking);
   if (fault !== null) {
-    tracking.reason(fault);
+    tracking.reason(...fault);
     return Outcome.invalid;
   }
   const streamFrom = (entry.base + Field.protocol) >>> 1;
@@ -49,20 +52,20 @@ export function udpPacket(
   return Outcome.accept;
 }
 
-function udpliteFault(packet: Packet, at: HookState, tracking: Tracking): string | null {
+function udpliteFault(packet: Packet, at: HookState, tracking: Tracking): Fault | null {
   const { bytes, transport } = packet;
   const length = bytes.length - transport;
-  if (length < 8) return 'the UDPlite header is cut off';
+  if (length < 8) return ['the UDPlite header is cut off', 'short packet'];
   const coverage = readUint16(bytes, transport + 4) || length;
-  if (coverage < 8 || coverage > length) return 'wrong checksum coverage';
-  if (readUint16(bytes, transport + 6) === 0) return 'UDPlite without a checksum';
+  if (coverage < 8 || coverage > length) return ['wrong checksum coverage', 'invalid checksum coverage'];
+  if (readUint16(bytes, transport + 6) === 0) return ['UDPlite without a checksum', 'checksum missing'];
   if (
     tracking.settings.checksum &&
     at.hook === Hook.prerouting &&
     // The kernel sums with the protocol number of UDP, so that packets right by RFC 3828 are INVALID (measured on 6.18).
     !partialChecksumHolds(packet, coverage, Protocol.udp)
   ) {
-    return 'bad UDPlite checksum';
+    return ['bad UDPlite checksum', 'bad checksum'];
   }
   return null;
 }
@@ -77,7 +80,7 @@ export function udplitePacket(
 ): Outcome {
   const fault = udpliteFault(packet, at, tracking);
   if (fault !== null) {
-    tracking.reason(fault);
+    tracking.reason(...fault);
     return Outcome.invalid;
   }
   const { udp, udpStream } = tracking.settings;

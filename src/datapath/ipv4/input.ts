@@ -1,3 +1,5 @@
+import type { Device } from '../../host/device.ts';
+import { formatAddress4 } from '../../packet/address-text.ts';
 import { decode } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { setTtl, ttlOf } from '../../packet/rewrite.ts';
@@ -5,6 +7,7 @@ import { validateReceived } from '../../packet/validate.ts';
 import { Hook } from '../hooks.ts';
 import { sendIcmpError } from '../icmp-error.ts';
 import { type Kernel, noteRoute } from '../kernel.ts';
+import { LogLevel } from '../kernel-log.ts';
 import { send } from '../output.ts';
 import { Stage } from '../stages.ts';
 import { readOptions, recordWayOut } from './options.ts';
@@ -44,6 +47,7 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
     // A blackhole takes packets in once their options were read (ip_error).
     swallowed = input.route.type === 'blackhole' ? input.reason : '';
     if (action === 'drop' && swallowed === '') {
+      if (input.martian !== null) logMartian(kernel, packet, device, input.martian);
       recorder.dropped(packet, input.reason);
       return;
     }
@@ -60,6 +64,10 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
     }
     packet.options = options;
     if (options.sourceRoute !== 0 && host.interfaceSysctl(4, device, 'accept_source_route') === 0) {
+      if (host.interfaceSysctl(4, device, 'log_martians') !== 0) {
+        const [from, to] = [formatAddress4(packet.src[0]!), formatAddress4(packet.dst[0]!)];
+        kernel.log.limited(LogLevel.info, `IPv4: source route option ${from} -> ${to}`);
+      }
       recorder.dropped(packet, 'source-routed');
       return;
     }
@@ -80,6 +88,23 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
       }
       recorder.dropped(packet, 'no route');
   }
+}
+
+/** A martian, where log_martians asks to be told, with the link header: the only hint at where it came from (RFC 1812 5.3.8). */
+function logMartian(kernel: Kernel, packet: Packet, device: Device, what: 'source' | 'destination'): void {
+  if (kernel.host.interfaceSysctl(4, device, 'log_martians') === 0) return;
+  const [from, to] = [formatAddress4(packet.src[0]!), formatAddress4(packet.dst[0]!)];
+  if (what === 'destination') {
+    kernel.log.limited(LogLevel.warning, `IPv4: martian destination ${to} from ${from}, dev ${device.name}`);
+    return;
+  }
+  const header = packet.linkHeader ?? [];
+  const octets = Array.from(header, (octet) => octet.toString(16).padStart(2, '0')).join(' ');
+  kernel.log.limited(
+    LogLevel.warning,
+    `IPv4: martian source ${to} from ${from}, on dev ${device.name}`,
+    ...(octets === '' ? [] : [`ll header: 00000000: ${octets}`]),
+  );
 }
 
 /** For this machine: put together if it is a fragment, then INPUT (ip_local_deliver). */

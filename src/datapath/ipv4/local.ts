@@ -1,3 +1,5 @@
+import type { Device } from '../../host/device.ts';
+import { formatAddress4 } from '../../packet/address-text.ts';
 import { readUint16, readUint32, writeUint32 } from '../../packet/bytes.ts';
 import { foldSum, pseudoHeaderSum, segmentChecksumHolds, sumWords } from '../../packet/checksum.ts';
 import { ConntrackInfo, type Packet, PacketType } from '../../packet/packet.ts';
@@ -9,6 +11,7 @@ import { completeRequest, connectedSocket, rememberRequest, reopensConnection } 
 import type { SocketAnswer } from '../environment.ts';
 import { sendIcmpError, sourceFor } from '../icmp-error.ts';
 import { addressOf, type Kernel, noteAnswer, replyMark, sendFromIcmp, sendFromKernel, usable } from '../kernel.ts';
+import { LogLevel } from '../kernel-log.ts';
 import { resetFor } from '../reject.ts';
 import { answerOptions } from './options.ts';
 
@@ -17,6 +20,7 @@ const PROTOCOL_UNREACHABLE = 2;
 const PORT_UNREACHABLE = 3;
 const ECHO = 8;
 const ECHO_REPLY = 0;
+const TIME_EXCEEDED = 11;
 const TIMESTAMP = 13;
 const TIMESTAMP_REPLY = 14;
 const DAY = 86_400_000;
@@ -56,14 +60,50 @@ export function receiveLocalIpv4(kernel: Kernel, packet: Packet): void {
   }
 }
 
+/** Types of errors that tell what became of a packet. */
+const FATES: ReadonlySet<number> = new Set([3, 4, 11, 12]);
+/** NR_ICMP_UNREACH. */
+const HIGHEST_CODE = 15;
+const FRAGMENT_TIME_EXCEEDED = 1;
+const FRAGMENTATION_NEEDED = 4;
+/** Protocols that check whether an error speaks of what they sent (icmp_strict_tag_validation). */
+const VALIDATED: ReadonlySet<number> = new Set([Protocol.tcp, Protocol.sctp]);
+
+/** An error about a packet to a broadcast address, which nobody should send: told where icmp_ignore_bogus_error_responses is 0 (icmp_unreach). */
+function logBogusError(kernel: Kernel, packet: Packet, device: Device): void {
+  const { bytes, transport } = packet;
+  const { host } = kernel;
+  if (host.sysctl('net.ipv4.icmp_ignore_bogus_error_responses') !== 0) return;
+  const [type, code] = [bytes[transport]!, bytes[transport + 1]!];
+  const quoted = transport + 8;
+  if (!FATES.has(type) || quoted + 20 > bytes.length || (bytes[quoted]! & 15) < 5) return;
+  if (type === UNREACHABLE && code > HIGHEST_CODE) return;
+  if (type === TIME_EXCEEDED && code === FRAGMENT_TIME_EXCEEDED) return;
+  // What is said of the path's MTU is only heard as far as ip_no_pmtu_disc lets it be.
+  const discovery = host.sysctl('net.ipv4.ip_no_pmtu_disc');
+  if (type === UNREACHABLE && code === FRAGMENTATION_NEEDED) {
+    if (discovery === 2 || (discovery === 3 && !VALIDATED.has(bytes[quoted + 9]!))) return;
+  }
+  const destination = readUint32(bytes, quoted + 16);
+  if (host.addressType(4, [destination, 0, 0, 0]) !== 'BROADCAST') return;
+  const [from, to] = [formatAddress4(packet.src[0]!), formatAddress4(destination)];
+  kernel.log.limited(
+    LogLevel.warning,
+    `icmp: ${from} sent an invalid ICMP type ${type}, code ${code} error to a broadcast: ${to} on ${device.name}`,
+  );
+}
+
 /** icmp_rcv: echo and timestamp requests are answered. */
 function receiveIcmp(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
   if (transport + 8 > bytes.length || foldSum(sumWords(bytes, transport, bytes.length)) !== 0xffff) return;
   const type = bytes[transport]!;
-  if (type !== ECHO && type !== TIMESTAMP) return;
   const { host } = kernel;
   const group = packet.route?.type === 'broadcast' || packet.route?.type === 'multicast';
+  if (type !== ECHO && type !== TIMESTAMP) {
+    if (!group && packet.inDevice !== null) logBogusError(kernel, packet, packet.inDevice);
+    return;
+  }
   if (group && host.sysctl('net.ipv4.icmp_echo_ignore_broadcasts') !== 0) return;
   let body: Uint8Array;
   if (type === ECHO) {

@@ -8,7 +8,7 @@ const UNHEARD = 60 * SECOND;
 /** XRLIM_BURST_FACTOR. */
 const BURST = 6;
 /** net.ipv4.route.redirect_number, redirect_load (20 ms), redirect_silence. */
-const REDIRECTS = 9;
+export const MOST_REDIRECTS = 9;
 const REDIRECT_LOAD = 20_000;
 const REDIRECT_SILENCE = REDIRECT_LOAD << 10;
 
@@ -87,21 +87,22 @@ export class Peers {
     return spend(peer, BURST * this.#rateLimit6, this.#rateLimit6, now);
   }
 
-  /** Whether a redirect may go to `address` (ip_rt_send_redirect): with twice the pause each time, until it has ignored nine. */
-  allowsRedirect(address: number, now: number): boolean {
+  /**
+   * Which redirect in a row may go to `address` now (ip_rt_send_redirect): with twice the pause each time, until it has ignored nine; 0: none.
+   */
+  nextRedirect(address: number, now: number): number {
     const peer = this.#peer(address, now);
     if (now - peer.last > REDIRECT_SILENCE) {
       peer.tokens = 0;
       peer.redirects = 0;
     }
-    if (peer.redirects >= REDIRECTS) {
+    if (peer.redirects >= MOST_REDIRECTS) {
       peer.last = now;
-      return false;
+      return 0;
     }
-    if (peer.redirects > 0 && now - peer.last <= REDIRECT_LOAD << peer.redirects) return false;
+    if (peer.redirects > 0 && now - peer.last <= REDIRECT_LOAD << peer.redirects) return 0;
     peer.last = now;
-    peer.redirects++;
-    return true;
+    return ++peer.redirects;
   }
 
   save(): PeerMemory[] {

@@ -93,7 +93,9 @@ function ftp(random: Random, family: Family, at: number, from: End, to: string):
       .hear(`227 Entering Passive Mode (${ftpAddress(random.chance(0.8) ? to : '203.0.113.9', port)}).\r\n`)
       .data(random);
   else if (kind < 0.9) dialogue.say('EPSV\r\n').hear(`229 Extended Passive Mode (|||${port}|)\r\n`).data(random);
-  else dialogue.say('PORT 10,0').say(',0,10,4,1\r\n').data(random);
+  else if (kind < 0.95) dialogue.say('PORT 10,0').say(',0,10,4,1\r\n').data(random);
+  else if (random.chance(0.5)) dialogue.say(random.pick(['POR', 'EPRT |1|', 'port ', 'EPRT |3|x|1|\r\n']));
+  else dialogue.say('PASV\r\n').hear(random.pick(['227 Entering (10,0', '227 no\r\n', '229 Extended\r\n', '229 (||']));
   if (random.chance(0.5)) dialogue.say('QUIT\r\n').hear('221 bye\r\n');
   return dialogue.list;
 }
@@ -154,7 +156,7 @@ function tftp(random: Random, at: number, from: End, to: string): PlannedPacket[
 function amanda(random: Random, at: number, from: End, to: string): PlannedPacket[] {
   const list = [datagrams(from, to, random.int(600, 1000), 10080, Buffer.from('Amanda 2.4 REQ\n'))];
   const port = random.int(1024, 65000);
-  const text = `Amanda 2.4 REP\nCONNECT DATA ${port} MESG ${port + 1} INDEX ${port + 2}\n`;
+  const text = random.chance(0.9) ? `Amanda 2.4 REP\nCONNECT DATA ${port} MESG ${port + 1} INDEX ${port + 2}\n` : '';
   list.push({ dev: '', answer: { to: at, kind: 'reply', payload: text } });
   list.push({ dev: '', answer: { to: at + 1, kind: 'connect' } });
   list.push({ dev: '', answer: { to: at + 2, kind: 'SA' } });
@@ -167,7 +169,14 @@ function address(family: Family, text: string): string {
 
 function sdp(family: Family, own: string, port: number, video: boolean): string {
   const owner = address(family, own);
-  const lines = ['v=0', `o=a 1 1 ${owner}`, 's=-', `c=${owner}`, 't=0 0', `m=audio ${port} RTP/AVP 0`];
+  const lines = [
+    'v=0',
+    `o=a 1 1 ${owner}`,
+    's=-',
+    `c=${port % 64 === 0 ? '' : owner}`,
+    't=0 0',
+    `m=audio ${port} RTP/AVP 0`,
+  ];
   if (video) lines.push(`m=video ${port + 4} RTP/AVP 31`);
   return `${lines.join('\r\n')}\r\n`;
 }
@@ -177,18 +186,61 @@ function sipMessage(first: string, headers: string[], body: string): Buffer {
   return Buffer.from(`${[first, ...headers, ...type, `Content-Length: ${body.length}`].join('\r\n')}\r\n\r\n${body}`);
 }
 
+/** Headers of a request as they should be, or with something in them that the helper cannot read. */
+function sipHeaders(random: Random, method: string, own: string, far: string, port: number, over: string): string[] {
+  const broken = random.chance(0.15) ? random.int(0, 3) : -1;
+  return [
+    `Via: SIP/2.0/${random.chance(0.95) ? over : 'UDP'} ${own}:${port};branch=z9hG4bK1`,
+    `From: <sip:a@${far}>;tag=1`,
+    `To: <sip:b@${far}>`,
+    `Call-ID: call-${random.int(1, 9)}@${own}`,
+    broken === 0 ? 'CSeq:' : `CSeq: 1 ${method}`,
+    broken === 1
+      ? `Contact: <sip:a@${own}:80>`
+      : `Contact: <sip:a@${own}:${port}>${broken === 2 ? ';expires=soon' : ''}`,
+  ];
+}
+
+/** SIP over TCP: requests in segments of a connection, several in one, or one in several. */
+function sipOverTcp(random: Random, family: Family, at: number, from: End, to: string): PlannedPacket[] {
+  const bracketed = (text: string): string => (family === 4 ? text : `[${text}]`);
+  const [own, far] = [bracketed(from.address), bracketed(to)];
+  const port = random.int(1024, 65000);
+  const dialogue = new Dialogue(at, from, to, port, 5060);
+  const listens = random.chance(0.5) ? port : 5060;
+  const text = (first: string, method: string, more: string[], body: string): string =>
+    sipMessage(`${first} SIP/2.0`, [...sipHeaders(random, method, own, far, listens, 'TCP'), ...more], body).toString(
+      'latin1',
+    );
+  const invite = text(
+    `INVITE sip:b@${far}`,
+    'INVITE',
+    [],
+    sdp(family, from.address, random.int(256, 30000) * 2, random.chance(0.3)),
+  );
+  const register = text(`REGISTER sip:${far}`, 'REGISTER', ['Expires: 60'], '');
+  const bye = text(`BYE sip:b@${far}`, 'BYE', [], '');
+  const kind = random.next();
+  if (kind < 0.3) dialogue.say(register);
+  else if (kind < 0.6) dialogue.say(invite);
+  else if (kind < 0.8) dialogue.say(invite + bye);
+  else dialogue.say(invite.slice(0, 200)).say(invite.slice(200));
+  const request = dialogue.last;
+  dialogue.list.push({
+    dev: '',
+    answer: { to: request, kind: random.pick(['sip-sdp 200 OK', 'sip 200 OK', 'sip 486 Busy', 'sip ok']) },
+  });
+  if (random.chance(0.4))
+    dialogue.list.push({ dev: '', answer: { to: request, kind: random.pick(['sip-media', 'sip-call']) } });
+  if (random.chance(0.3)) dialogue.say(bye);
+  return dialogue.list;
+}
+
 function sip(random: Random, family: Family, at: number, from: End, to: string): PlannedPacket[] {
   const bracketed = (text: string): string => (family === 4 ? text : `[${text}]`);
   const [own, far] = [bracketed(from.address), bracketed(to)];
   const port = random.chance(0.7) ? 5060 : random.int(1024, 65000);
-  const headers = (method: string): string[] => [
-    `Via: SIP/2.0/UDP ${own}:${port};branch=z9hG4bK1`,
-    `From: <sip:a@${far}>;tag=1`,
-    `To: <sip:b@${far}>`,
-    `Call-ID: call-${random.int(1, 9)}@${own}`,
-    `CSeq: 1 ${method}`,
-    `Contact: <sip:a@${own}:${port}>`,
-  ];
+  const headers = (method: string): string[] => sipHeaders(random, method, own, far, port, 'UDP');
   if (random.chance(0.35)) {
     const register = sipMessage(`REGISTER sip:${far} SIP/2.0`, [...headers('REGISTER'), 'Expires: 60'], '');
     const list = [datagrams(from, to, port, 5060, register)];
@@ -196,7 +248,7 @@ function sip(random: Random, family: Family, at: number, from: End, to: string):
     if (random.chance(0.6)) list.push({ dev: '', answer: { to: at, kind: 'sip-call' } });
     return list;
   }
-  const media = random.int(512, 30000) * 2;
+  const media = random.chance(0.92) ? random.int(512, 30000) * 2 : random.pick([80, 0, 70000]);
   const body = sdp(family, from.address, media, random.chance(0.3));
   const invite = sipMessage(`INVITE sip:b@${far} SIP/2.0`, headers('INVITE'), body);
   const list = [datagrams(from, to, port, 5060, invite)];
@@ -204,7 +256,10 @@ function sip(random: Random, family: Family, at: number, from: End, to: string):
   list.push({ dev: '', answer: { to: at, kind: 'sip-media' } });
   list.push({
     dev: '',
-    answer: { to: at, kind: random.pick(['sip-sdp 200 OK', 'sip-sdp 183 Progress', 'sip 486 Busy']) },
+    answer: {
+      to: at,
+      kind: random.pick(['sip-sdp 200 OK', 'sip-sdp 200 OK', 'sip-sdp 183 Progress', 'sip 486 Busy', 'sip busy']),
+    },
   });
   const answered = at + list.length - 1;
   if (random.chance(0.6)) list.push({ dev: '', answer: { to: answered, kind: 'sip-media' } });
@@ -218,7 +273,8 @@ export function application(random: Random, family: Family, at: number, from: En
   const kind = random.next();
   if (kind < 0.4) return ftp(random, family, at, from, to);
   if (kind < 0.52) return tftp(random, at, from, to);
-  if (kind < 0.8) return sip(random, family, at, from, to);
+  if (kind < 0.74) return sip(random, family, at, from, to);
+  if (kind < 0.82) return sipOverTcp(random, family, at, from, to);
   if (family === 6) return ftp(random, family, at, from, to);
   if (kind < 0.88) return irc(random, family, at, from, to);
   if (kind < 0.95) return pptp(random, at, from, to);
@@ -231,6 +287,7 @@ export function helperRules(family: Family): string[] {
     ['tcp', 21, 'ftp'],
     ['udp', 69, 'tftp'],
     ['udp', 5060, 'sip'],
+    ['tcp', 5060, 'sip'],
     ...(family === 4
       ? [
           ['tcp', 6667, 'irc'],

@@ -112,6 +112,16 @@ const CROOKED = [
   '10.0.0.128/25 via 10.0.2.21 dev eth2',
 ];
 
+/** What the kernel is to write to its log by itself: invalid packets of all protocols or one, martians. */
+export function outspoken(random: Random): Record<string, number> {
+  return {
+    ...(random.chance(0.4)
+      ? { 'net.netfilter.nf_conntrack_log_invalid': random.pick([255, 255, 1, 6, 17, 58, 132]) }
+      : {}),
+    ...(random.chance(0.08) ? { [`net.ipv4.conf.${random.pick(['all', 'eth0', 'eth1'])}.log_martians`]: 1 } : {}),
+  };
+}
+
 export const LISTENING = ['tcp/80', 'udp/53', 'tcp/3128', 'udp/5353'];
 
 function settings(random: Random, kind: RouterKind): Record<string, number> {

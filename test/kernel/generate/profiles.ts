@@ -1,8 +1,9 @@
 import { view } from '../frames.ts';
 import { Random } from '../random.ts';
-import type { PlannedPacket, Scenario } from '../scenario.ts';
+import type { HostDescription, PlannedPacket, Scenario } from '../scenario.ts';
 import { application, helperRules } from './applications.ts';
-import { bridgeHost, LISTENING, type RouterKind, router } from './hosts.ts';
+import { bridgeHost, LISTENING, outspoken, type RouterKind, router } from './hosts.ts';
+import { invalid } from './invalid.ts';
 import { MATCHES } from './matches.ts';
 import { burst, conversation, ends, type Family, oddity, toListeners } from './packets.ts';
 import { extended, fragments, otherProtocol } from './protocols.ts';
@@ -58,6 +59,7 @@ const between =
   };
 const applications = between(application);
 const protocols = between(otherProtocol);
+const invalids = between(invalid);
 const headers = between((random, family, _, from, to) => (family === 6 ? extended(random, from, to) : []));
 const pieces = between((random, family, _, from, to) =>
   from.dev === 'local' ? [] : fragments(random, family, from, to),
@@ -80,7 +82,10 @@ export const PROFILES: Record<string, Profile> = {
     tables: ['filter', 'raw', 'mangle'],
     matches: [...COMMON, 'conntrack', 'conntrack', 'state', 'connmark', 'connbytes', 'connlabel'],
     targets: [...VERDICTS, 'CONNMARK', 'NOTRACK', 'CT'],
-    packets: [[0.1, protocols]],
+    packets: [
+      [0.1, protocols],
+      [0.25, invalids],
+    ],
     router: 'tracked',
   },
   nat: {
@@ -204,7 +209,10 @@ export const PROFILES: Record<string, Profile> = {
     tables: ['raw', 'mangle', 'filter'],
     matches: [...COMMON, 'conntrack', 'frag', 'u32', 'pkttype'],
     targets: [...VERDICTS, 'REJECT', 'MARK'],
-    packets: [[0.7, odd]],
+    packets: [
+      [0.6, odd],
+      [0.15, invalids],
+    ],
   },
   fragments: {
     families: [4, 6],
@@ -264,7 +272,8 @@ export const PROFILES: Record<string, Profile> = {
     matches: COMMON,
     targets: ['LOG', 'LOG', 'NFLOG', 'NFLOG', 'MARK', 'TRACE', 'ACCEPT'],
     packets: [
-      [0.3, odd],
+      [0.1, invalids],
+      [0.2, odd],
       [0.2, headers],
       [0.1, protocols],
     ],
@@ -301,6 +310,13 @@ function packetsOf(random: Random, profile: Profile, families: Family[]): Planne
   return gaps === undefined ? packets : packets.map((packet) => ({ ...packet, gap: random.pick(gaps) }));
 }
 
+/** In these the kernel draws numbers that it would log. */
+const QUIET = ['synproxy', 'sockets'];
+
+function withSysctls(host: HostDescription, sysctl: Record<string, number>): HostDescription {
+  return { ...host, sysctl: { ...host.sysctl, ...sysctl } };
+}
+
 /** The scenario of a seed; the same seed gives the same scenario. */
 export function generate(profileName: string, seed: number): Scenario {
   const random = new Random(seed);
@@ -316,11 +332,13 @@ export function generate(profileName: string, seed: number): Scenario {
     counting: profile.counting ?? 0.45,
     fixed: profile.fixed?.(family, random) ?? {},
   });
+  // Drawn apart, so that the rest of a seed's scenario stays what it was.
+  const settings = QUIET.includes(profileName) ? {} : outspoken(new Random(~seed));
   return {
     name: `${profileName}-${seed}`,
     profile: profileName,
     seed,
-    host: profile.bridged ? bridgeHost() : router(random, profile.router),
+    host: withSysctls(profile.bridged ? bridgeHost() : router(random, profile.router), settings),
     rulesV4: families.includes(4) ? ruleset(random, plan(4), 4, views) : '',
     rulesV6: families.includes(6) ? ruleset(random, plan(6), 6, views) : '',
     ipsets: profile.sets ? generateSets(random, families[0]!) : '',

@@ -8,7 +8,7 @@ import { ipv4Text } from './ipv4.ts';
 import { ipv6Text } from './ipv6.ts';
 import { LogFlag, type LogStyle } from './style.ts';
 
-export { LogFlag, type LogStyle, TRACE_FLAGS } from './style.ts';
+export { DEFAULT_FLAGS, LogFlag, type LogStyle } from './style.ts';
 
 /** The line about a packet at a hook. */
 export function formatLogLine(packet: Packet, at: HookState, { prefix, flags }: LogStyle): string {
