@@ -73,7 +73,7 @@ class LegacyRestore {
       const argv = [session.program, '-t', this.currentTable];
       if (!options.noflush) for (let i = 0; i < options.verbose; i++) argv.push('-v');
       if (options.counters && counters !== null) argv.push('--set-counters', ...counters);
-      applyLegacy(parseCommandLine([...argv, ...words], this.currentTable, this.settings), draft, session);
+      applyLegacy(parseCommandLine(argv.concat(words), this.currentTable, this.settings), draft, session);
     }
     return true;
   }

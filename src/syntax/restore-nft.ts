@@ -81,7 +81,7 @@ class NftRestore {
       const argv = [session.program, '-t', table];
       if (!options.noflush) for (let i = 0; i < options.verbose; i++) argv.push('-v');
       if (options.counters && counters !== null) argv.push('--set-counters', ...counters);
-      queueNft(parseCommandLine([...argv, ...words], table, this.settings), transaction, number);
+      queueNft(parseCommandLine(argv.concat(words), table, this.settings), transaction, number);
     }
     return true;
   }

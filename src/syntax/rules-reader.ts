@@ -125,7 +125,7 @@ class RulesReader {
     const { counters, words } = cutRestoreLine(line, this.number, 3);
     const argv = [session.program, '-t', draft.table.name];
     if (counters !== null) argv.push('--set-counters', ...counters);
-    const command = parseCommandLine([...argv, ...words], draft.table.name, this.settings);
+    const command = parseCommandLine(argv.concat(words), draft.table.name, this.settings);
     if (session.variant === 'nft') assertNative(command.rule);
     applyLegacy(command, draft, session);
     if (this.notesLines) noteLine(draft.chain(command.chain ?? '')?.rules ?? [], this.number);

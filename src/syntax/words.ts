@@ -10,24 +10,8 @@ const MAX_WORDS = 254;
  */
 export function splitWords(line: string, already = 0): string[] {
   const words: string[] = [];
-  if (!line.includes('"')) {
-    // The usual case.
-    let start = -1;
-    const { length } = line;
-    for (let i = 0; i <= length; i++) {
-      const code = i === length ? 32 : line.charCodeAt(i);
-      if (code === 32 || code === 9 || code === 10) {
-        if (start >= 0) {
-          pushWord(words, line.slice(start, i), already);
-          start = -1;
-        }
-      } else if (start < 0) {
-        start = i;
-      }
-    }
-    return words;
-  }
-  for (const { word } of splitQuotedWords(line)) pushWord(words, word, already);
+  cutWords(line, words, null);
+  for (let i = 0; i < words.length; i++) checkWord(words[i]!, i + already);
   return words;
 }
 
@@ -39,51 +23,57 @@ export interface QuotedWord {
 
 /** As splitWords, telling which words were quoted. Throws UsageError where a word is too long or one too many. */
 export function quotedWords(line: string): QuotedWord[] {
-  const words = splitQuotedWords(line);
-  for (const [i, { word }] of words.entries()) checkWord(word, i);
-  return words;
+  const words: string[] = [];
+  const quoted: boolean[] = [];
+  cutWords(line, words, quoted);
+  return words.map((word, i) => {
+    checkWord(word, i);
+    return { word, quoted: quoted[i]! };
+  });
 }
 
-function splitQuotedWords(line: string): QuotedWord[] {
-  const words: QuotedWord[] = [];
-  let word = '';
-  let open = false;
-  let escaped = false;
-  for (const character of line) {
-    if (open) {
-      if (escaped) {
-        word += character;
-        escaped = false;
-      } else if (character === '\\') {
-        escaped = true;
-      } else if (character === '"') {
-        // The end of the quotes ends the word too, even an empty one.
-        open = false;
-        words.push({ word, quoted: true });
-        word = '';
-      } else {
-        word += character;
-      }
-    } else if (character === '"') {
-      open = true;
-    } else if (character === ' ' || character === '\t' || character === '\n') {
-      if (word !== '') words.push({ word, quoted: false });
-      word = '';
-    } else {
-      word += character;
+const QUOTE = 34;
+const BACKSLASH = 92;
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9 || code === 10;
+}
+
+/** Cuts words out of the line as they stand there; only one with quotes inside, or a backslash, has to be put together. */
+function cutWords(line: string, words: string[], quoted: boolean[] | null): void {
+  const { length } = line;
+  let i = 0;
+  while (i < length) {
+    let code = line.charCodeAt(i);
+    if (isBlank(code)) {
+      i++;
+      continue;
     }
+    let start = i;
+    while (code !== QUOTE && !isBlank(code) && ++i < length) code = line.charCodeAt(i);
+    let word = line.slice(start, i);
+    let isQuoted = false;
+    if (i < length && code === QUOTE) {
+      start = ++i;
+      // The end of the quotes ends the word too, even an empty one.
+      for (; i < length && !isQuoted; i++) {
+        code = line.charCodeAt(i);
+        if (code !== QUOTE && code !== BACKSLASH) continue;
+        word += line.slice(start, i);
+        start = i + 1;
+        if (code === QUOTE) isQuoted = true;
+        else i++;
+      }
+      if (!isQuoted) word += line.slice(start, length);
+    }
+    if (word === '' && !isQuoted) continue;
+    words.push(word);
+    quoted?.push(isQuoted);
   }
-  if (word !== '') words.push({ word, quoted: false });
-  return words;
 }
 
 /** @param index how many words there are before it */
 function checkWord(word: string, index: number): void {
   if (word.length > MAX_WORD) throw new UsageError('Parameter too long!');
   if (index >= MAX_WORDS) throw new UsageError('Parser cannot handle more arguments');
-}
-
-function pushWord(words: string[], word: string, already: number): void {
-  checkWord(word, words.length + already);
-  words.push(word);
 }

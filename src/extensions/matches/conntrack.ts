@@ -129,6 +129,8 @@ function describe(
     if (data.match & bit) text += `${not((data.invert & bit) !== 0)} ${prefix}${option}${value()}`;
   };
   part(Part.state, state, () => statesText(data.states));
+  // Most rules ask for nothing else.
+  if (data.match === Part.state) return text;
   part(Part.protocol, 'ctproto', () => ` ${data.protocol}`);
   for (const [option, name] of ADDRESS_OPTIONS)
     part(Part[name], option, () => maskedAddressText(data.addresses[name]!, context, numeric));
