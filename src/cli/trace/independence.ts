@@ -38,7 +38,7 @@ interface Ties {
 /** Why the packets of this machine depend on those of other flows, as far as that is known before the first one; null if they do not. */
 export function findTie({ host, rulesets, memory, setText, commit, placeOf }: Ties): string | null {
   const rule = tiedRule(rulesets[0], 4) ?? tiedRule(rulesets[1], 6);
-  if (rule !== null) return `${placeOf(rule)}: ${rule.use} remembers packets of all flows`;
+  if (rule !== null) return `at ${placeOf(rule)} what ${rule.use} does depends on packets of other flows`;
   const bridge = host.devices.find((device) => device.kind === 'bridge');
   if (bridge !== undefined) return `the bridge ${bridge.name} learns from the frames of all flows`;
   if (memory !== null) {
