@@ -1,12 +1,12 @@
 import type { Conntrack } from '../conntrack/service.ts';
 import type { Nat } from '../nat/service.ts';
+import { summedHeader } from '../packet/checksum.ts';
 import type { Family } from '../packet/family.ts';
 import type { Packet } from '../packet/packet.ts';
 import type { FragmentQueues } from './defragment.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import { type HookFunction, type HookFunctions, type RouteKey, routeKeyChanged, routeKeyOf } from './hook-runner.ts';
 import { HOOK_NAMES, Hook, type HookEntry, type HookState, hookEntries, type TableName } from './hooks.ts';
-import { summedHeader } from './ipv6/local.ts';
 import type { Needs } from './needs.ts';
 import type { TableProgram } from './program.ts';
 import { isInput, type Recorder } from './recorder.ts';

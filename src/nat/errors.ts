@@ -2,8 +2,9 @@ import { Direction, Status } from '../conntrack/connection.ts';
 import type { Entry } from '../conntrack/entry.ts';
 import { directionOf } from '../conntrack/tracking.ts';
 import { addressOf, invertTuple, locateTransport } from '../conntrack/tuple.ts';
+import { Hook } from '../datapath/hooks.ts';
 import { writeUint16 } from '../packet/bytes.ts';
-import { checksumHolds, internetChecksum, transportChecksum } from '../packet/checksum.ts';
+import { checksumHolds, headerChanged, internetChecksum, transportChecksum } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { rewriteEnd, setAddressOnly, setEnd, writeAddress } from '../packet/rewrite.ts';
@@ -16,12 +17,12 @@ const REDIRECT6 = 137;
  * Translates an ICMP error of a translated connection: outside like a packet of its direction, and the quoted packet the other way round
  * (nf_nat_icmp_reply_translation and its IPv6 counterpart). False: the packet is to be dropped. `target` is scratch space.
  */
-export function translateError(packet: Packet, entry: Entry, manip: Manip, target: Uint32Array): boolean {
+export function translateError(packet: Packet, entry: Entry, manip: Manip, hook: Hook, target: Uint32Array): boolean {
   const { family, bytes, transport } = packet;
   const icmp = family === 4 ? Protocol.icmp : Protocol.icmpv6;
   const inner = transport + 8;
   if (inner + (family === 4 ? 20 : 40) > bytes.length) return false;
-  if (!checksumHolds(packet, icmp)) return false;
+  if (!hasRightSum(packet, hook, icmp)) return false;
   if (bytes[transport] === (family === 4 ? REDIRECT : REDIRECT6)) {
     const done = Status.sourceNatDone | Status.destinationNatDone;
     if ((entry.status & done) !== done) return false;
@@ -48,6 +49,13 @@ export function translateError(packet: Packet, entry: Entry, manip: Manip, targe
   if (family === 4) setAddressOnly(packet, manip, address);
   else setEnd(packet, manip, address);
   return true;
+}
+
+/** Whether the checksum is right, or was once (CHECKSUM_COMPLETE): on the way in as long as the header still fits (nf_ip6_checksum). */
+function hasRightSum(packet: Packet, hook: Hook, protocol: number): boolean {
+  const wasRight = packet.verified && ((hook !== Hook.prerouting && hook !== Hook.input) || !headerChanged(packet));
+  packet.verified = wasRight || checksumHolds(packet, protocol);
+  return packet.verified;
 }
 
 /** Changes one end of the quoted packet into what `tuple` says. */

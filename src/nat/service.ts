@@ -92,7 +92,7 @@ export class NatService implements Nat, NatLink {
     const info = packet.conntrackInfo;
     const related = info === ConntrackInfo.related || info === ConntrackInfo.relatedReply;
     if (related && packet.protocol === (packet.family === 4 ? Protocol.icmp : Protocol.icmpv6)) {
-      return translateError(packet, entry, manip, this.target) ? Verdict.accept : Verdict.drop;
+      return translateError(packet, entry, manip, at.hook, this.target) ? Verdict.accept : Verdict.drop;
     }
     if ((related || info === ConntrackInfo.new) && (entry.status & DONE[manip]) === 0) {
       if (chain !== null) {

@@ -1,4 +1,4 @@
-import { readUint16 } from './bytes.ts';
+import { readUint16, readUint32 } from './bytes.ts';
 import type { Packet } from './packet.ts';
 import { Protocol } from './protocol.ts';
 
@@ -20,11 +20,6 @@ export function sumWords(bytes: Uint8Array, start: number, end: number, initial 
   for (; i + 1 < end; i += 2) sum += (bytes[i]! << 8) | bytes[i + 1]!;
   if (i < end) sum += bytes[i]! << 8;
   return sum;
-}
-
-/** What stands in the checksum field while the device is still to compute it (CHECKSUM_PARTIAL): the sum of the pseudo header. */
-export function partialChecksum({ bytes, transport, src, dst, protocol }: Packet): number {
-  return foldSum(pseudoHeaderSum(src, dst, protocol, bytes.length - transport));
 }
 
 /** Folds a sum (below 2^32) to 16 bits with end-around carry (RFC 1071). */
@@ -145,4 +140,14 @@ export function sctpChecksum(bytes: Uint8Array, start: number, end: number): num
 export function sctpChecksumHolds(bytes: Uint8Array, start: number, end: number): boolean {
   const stored = (readUint16(bytes, start + 8) * 0x10000 + readUint16(bytes, start + 10)) >>> 0;
   return sctpChecksum(bytes, start, end) === stored;
+}
+
+/** The parts of an IPv6 header that rules change without the sum's knowing. */
+export function summedHeader({ bytes }: Packet): number {
+  return readUint32(bytes, 0) * 256 + bytes[7]!;
+}
+
+/** Whether the sum by which the checksum was found right (`Packet.summedHeader`) no longer fits the IPv6 header. */
+export function headerChanged(packet: Packet): boolean {
+  return packet.summedHeader >= 0 && packet.summedHeader !== summedHeader(packet);
 }

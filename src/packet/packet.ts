@@ -112,6 +112,8 @@ export class Packet {
    * `lo` never gets one, and shows only the sum of the pseudo header.
    */
   checksumPending = false;
+  /** The sum of the pseudo header already stands in the field of such a checksum. */
+  holdsPseudoSum = false;
   /** Connection tracking has found the checksum of its content right (`csum_valid`): that is not asked again, whatever is changed later. */
   verified = false;
   /** A match sets it to have the packet dropped at once (`par->hotdrop`). */
@@ -183,6 +185,7 @@ export class Packet {
     this.connection = null;
     this.conntrackInfo = ConntrackInfo.new;
     this.checksumPending = false;
+    this.holdsPseudoSum = false;
     this.verified = false;
     this.hotdrop = false;
     this.described = null;

@@ -1,5 +1,5 @@
-import { writeUint16 } from './bytes.ts';
-import { partialChecksum } from './checksum.ts';
+import { readUint16, writeUint16 } from './bytes.ts';
+import { foldSum, sumWords } from './checksum.ts';
 import type { Packet } from './packet.ts';
 import { checksumOffset } from './rewrite.ts';
 
@@ -11,17 +11,30 @@ function pendingField(packet: Packet): number {
   return offset < 0 || field + 2 > packet.bytes.length ? -1 : field;
 }
 
+/**
+ * What stands in the field meanwhile (CHECKSUM_PARTIAL): the sum of the pseudo header. It is what is missing from the sum of the segment, so it
+ * stays where a rule has changed an address behind its back.
+ */
+function pseudoSum({ bytes, transport, holdsPseudoSum }: Packet, field: number): number {
+  const checksum = readUint16(bytes, field);
+  if (holdsPseudoSum) return checksum;
+  const rest = foldSum(sumWords(bytes, transport, bytes.length) - checksum);
+  return foldSum((~checksum & 0xffff) + (~rest & 0xffff)) || 0xffff;
+}
+
 /** The bytes as they lie in the kernel's memory: instead of a checksum that is left to the device there is the sum of the pseudo header. */
 export function bytesInMemory(packet: Packet): Uint8Array {
   const field = pendingField(packet);
   if (field < 0) return packet.bytes;
   const bytes = packet.bytes.slice();
-  writeUint16(bytes, field, partialChecksum(packet));
+  writeUint16(bytes, field, pseudoSum(packet, field));
   return bytes;
 }
 
 /** The same for a packet that no device will ever send: its bytes are changed. */
 export function leaveChecksumPending(packet: Packet): void {
   const field = pendingField(packet);
-  if (field >= 0) writeUint16(packet.bytes, field, partialChecksum(packet));
+  if (field < 0) return;
+  writeUint16(packet.bytes, field, pseudoSum(packet, field));
+  packet.holdsPseudoSum = true;
 }

@@ -52,6 +52,7 @@ export function replacePayload(
   writeUint16(bytes, field, sum === 0 && protocol === Protocol.udp ? 0xffff : sum);
   // From now on the sum is the device's business (nf_nat_csum_recalc).
   packet.checksumPending = true;
+  packet.holdsPseudoSum = false;
   if (protocol === Protocol.tcp && noteShift) {
     addShift(entry, conntrack.sidelines, direction, readUint32(bytes, transport + 4), grown);
   }

@@ -1,5 +1,4 @@
-import { readUint32 } from '../../packet/bytes.ts';
-import { segmentChecksumHolds } from '../../packet/checksum.ts';
+import { headerChanged, segmentChecksumHolds } from '../../packet/checksum.ts';
 import { extensionHeaderLength } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
@@ -22,14 +21,15 @@ const ECHO_REPLY = 129;
 
 /** INPUT is done: extension headers, fragments, then the sockets and protocols of this machine (ip6_protocol_deliver_rcu). */
 export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
-  if (packet.fragmentHeader !== 0) {
+  const { fragmentHeader } = packet;
+  if (fragmentHeader !== 0) {
     if (!kernel.fragments.reassemble(packet, 'local', kernel.recorder)) {
       const problem = kernel.fragments.parameterProblem;
       if (problem !== null) sendIcmpv6Error(kernel, packet, PARAMETER_PROBLEM, problem.code, problem.pointer);
       return;
     }
   }
-  const nextHeaderAt = walkHeaders(kernel, packet);
+  const nextHeaderAt = walkHeaders(kernel, packet, fragmentHeader !== 40 && packet.fragmentHeaderWas !== 40);
   if (nextHeaderAt < 0) return;
   const { recorder } = kernel;
   switch (packet.protocol) {
@@ -64,15 +64,6 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
 /** Up to this length the checksum of a datagram is computed anew (CHECKSUM_BREAK). */
 const SUMMED_AGAIN = 76;
 
-/** The parts of an IPv6 header that rules change without the checksum's knowing. */
-export function summedHeader({ bytes }: Packet): number {
-  return readUint32(bytes, 0) * 256 + bytes[7]!;
-}
-
-function headerChanged(packet: Packet): boolean {
-  return packet.summedHeader >= 0 && packet.summedHeader !== summedHeader(packet);
-}
-
 function sumIsStale(packet: Packet): boolean {
   return packet.bytes.length - packet.transport > SUMMED_AGAIN && headerChanged(packet);
 }
@@ -86,8 +77,11 @@ function isMulticast(address: Uint32Array): boolean {
   return address[0]! >>> 24 === 0xff;
 }
 
-/** Goes through the extension headers as the destination does; offset of the byte that names the protocol, or -1 if one of them ends the way. */
-function walkHeaders(kernel: Kernel, packet: Packet): number {
+/**
+ * Goes through the extension headers as the destination does; offset of the byte that names the protocol, or -1 if one of them ends the way.
+ * `hasFirst`: what stands first stood there when the packet came, not behind a fragment header.
+ */
+function walkHeaders(kernel: Kernel, packet: Packet, hasFirst: boolean): number {
   const { bytes } = packet;
   let nameAt = 6;
   let at = 40;
@@ -101,7 +95,7 @@ function walkHeaders(kernel: Kernel, packet: Packet): number {
     const kind = bytes[nameAt]!;
     switch (kind) {
       case Protocol.hopByHop:
-        if (at === 40) break;
+        if (at === 40 && hasFirst) break;
         // Anywhere but in the first place nobody takes it, whatever is behind it.
         packet.protocol = kind;
         packet.transport = at;
