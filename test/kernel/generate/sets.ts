@@ -185,10 +185,14 @@ export function setMatch(random: Random, { family }: Site): string {
   return words.filter((word) => word !== '').join(' ');
 }
 
-export function setTarget(random: Random, { family, table }: Site): string {
+/** Where priority and queue of a packet may be set (set_target_v3_checkentry). */
+const QUEUEING = ['FORWARD', 'OUTPUT', 'POSTROUTING'];
+
+export function setTarget(random: Random, { family, table, hook }: Site): string {
   const add = `--add-set ${use(random, family)}${random.pick(['', ' --exist', ' --exist --timeout 600', ' --timeout 0', ' --timeout 7200'])}`;
   const del = `--del-set ${use(random, family)}`;
-  const what = random.pick(['--map-mark', '--map-mark', '--map-prio', '--map-queue', '--map-mark --map-prio']);
+  const queues = QUEUEING.includes(hook) ? ['--map-prio', '--map-queue', '--map-mark --map-prio'] : [];
+  const what = random.pick(['--map-mark', '--map-mark', ...queues]);
   const map = table === 'mangle' && random.chance(0.4) ? `--map-set ${use(random, family)} ${what}` : add;
   return `SET ${random.pick([add, add, del, map, `${add} ${del}`, map === add ? `${add} ${del}` : `${map} ${add}`])}`;
 }
