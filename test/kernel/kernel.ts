@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,6 +27,15 @@ export function kernelLogs(): boolean {
   } catch {
     return false;
   }
+}
+
+/** Puts fingerprints for `-m osf` into the kernel's list, or takes them out of it. */
+export function changeFingerprints(text: string, change: 'add' | 'remove'): void {
+  const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-fingerprints-'));
+  const file = path.join(folder, 'pf.os');
+  writeFileSync(file, text);
+  spawnSync('nfnl_osf', ['-f', file, ...(change === 'remove' ? ['-d'] : [])]);
+  rmSync(folder, { recursive: true });
 }
 
 let wireProgram: string | null = null;

@@ -7,8 +7,9 @@ import { compareEvents } from './events.ts';
 import { addFigures, type Figures, figuresOf, figuresText, noTotal, type ProfileTotal, rulesOf } from './figures.ts';
 import { fixtureScenarios } from './fixtures.ts';
 import { withEntries } from './generate/entries.ts';
+import { FINGERPRINTS } from './generate/fingerprints.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
-import { kernelLogs, kernelUnavailable, runKernel } from './kernel.ts';
+import { changeFingerprints, kernelLogs, kernelUnavailable, runKernel } from './kernel.ts';
 import type { Outcome as KernelOutcome, RecordedCase, Scenario, SentPacket } from './scenario.ts';
 import { shrink } from './shrink.ts';
 import { runEvents, runSimulation } from './simulate.ts';
@@ -177,7 +178,9 @@ async function main(): Promise<number> {
       if (values.every !== undefined && next % Number(values.every) === 0) progress(played, next);
     }
   };
+  changeFingerprints(FINGERPRINTS, 'add');
   await Promise.all(Array.from({ length: places }, (_, place) => worker(place)));
+  changeFingerprints(FINGERPRINTS, 'remove');
   process.stdout.write(figuresText(played.profiles, played.figures));
   if (!log) {
     const why = places > 1 ? 'several scenarios at a time' : 'net.netfilter.nf_log_all_netns is 0 on this machine';

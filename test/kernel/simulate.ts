@@ -5,6 +5,7 @@ import { iptablesFamily } from '../../src/cli/commands/family.ts';
 import { ipset } from '../../src/cli/commands/ipset.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { main } from '../../src/cli/main.ts';
+import { FINGERPRINTS } from './generate/fingerprints.ts';
 import { DEFAULT_SOURCE_MAC } from './kernel.ts';
 import type { HostDescription, Outcome, Scenario, SentPacket } from './scenario.ts';
 
@@ -72,6 +73,7 @@ export function writeInputs(scenario: Scenario, sent: SentPacket[], folder: stri
     'rules.v4': scenario.rulesV4,
     'rules.v6': scenario.rulesV6,
     ipsets: scenario.ipsets,
+    'pf.os': scenario.rulesV4.includes('-m osf') ? FINGERPRINTS : '',
   };
   for (const [name, text] of Object.entries(files)) if (text !== '') writeFileSync(path.join(state, name), text);
   const args: string[] = [];

@@ -76,6 +76,11 @@ export const MATCHES: Record<string, Maker> = {
       `-m ecn ${not(r)}--ecn-ip-ect ${r.int(0, 3)}`,
       ...(site.protocol === 'tcp' ? [`-m ecn ${not(r)}--ecn-tcp-ece`, `-m ecn ${not(r)}--ecn-tcp-cwr`] : []),
     ]),
+  osf: only(['tcp'], (r, site) =>
+    site.family === 4 && site.hook !== 'OUTPUT' && site.hook !== 'POSTROUTING'
+      ? `-m osf ${not(r)}--genre ${r.pick(['Plain', 'Plain', 'Scaled', 'Sacked', 'Sized', 'Timed', 'None'])}${r.pick(['', ' --ttl 0', ' --ttl 1', ' --ttl 2', ' --ttl 2'])}${r.pick(['', '', ' --log 0', ' --log 1', ' --log 2'])}`
+      : null,
+  ),
   pkttype: (r) => `-m pkttype ${not(r)}--pkt-type ${r.pick(['unicast', 'broadcast', 'multicast'])}`,
   connbytes: (r) =>
     `-m connbytes ${not(r)}--connbytes ${r.pick(['1:3', '2:', '0:100', '100:200'])} --connbytes-dir ${r.pick(['original', 'reply', 'both'])} --connbytes-mode ${r.pick(['packets', 'bytes', 'avgpkt'])}`,

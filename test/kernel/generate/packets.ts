@@ -109,7 +109,8 @@ export function conversation(random: Random, family: Family, bridged: boolean, a
   if (kind < 0.5) {
     const make = (fields: Partial<TcpFields>): PlannedPacket =>
       packet(random, family, from, to, 6, tcp({ sourcePort, destinationPort, ...fields }, from.address, to));
-    const list = [make({ flags: 'S', sequence: 1000, options: tcpOptions(random) })];
+    const window = random.pick([8192, 8192, 5840, 6000, 65535]);
+    const list = [make({ flags: 'S', sequence: 1000, window, options: tcpOptions(random) })];
     const depth = random.int(0, 6);
     if (depth > 0)
       list.push(answer(random.chance(0.85) ? 'SA' : random.pick(['RA', 'error 3 3', 'error 3 1', 'error 11 0'])));

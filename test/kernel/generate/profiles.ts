@@ -103,7 +103,7 @@ export const PROFILES: Record<string, Profile> = {
   mangle: {
     families: [4, 6],
     tables: ['mangle', 'filter'],
-    matches: [...COMMON, 'ttl', 'hl', 'tos', 'dscp', 'ecn', 'tcpmss'],
+    matches: [...COMMON, 'ttl', 'hl', 'tos', 'dscp', 'ecn', 'tcpmss', 'osf', 'osf'],
     targets: [
       'MARK',
       'TTL',
