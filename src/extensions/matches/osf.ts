@@ -5,6 +5,7 @@ import { readUint16 } from '../../packet/bytes.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { prefixMask } from '../../ruleset/addresses.ts';
+import { DEFAULT_FLAGS, formatLogLine } from '../../trace/reporters/kernel-log/line.ts';
 import { equalUnderMask } from '../addresses.ts';
 import { defineMatch } from '../contract.ts';
 import { not, storedName } from '../words.ts';
@@ -24,6 +25,8 @@ const MAX_GENRE = 31;
 /** Ways to compare the TTL (NF_OSF_TTL_*). */
 const Ttl = { equal: 0, less: 1, ignore: 2 } as const;
 const SYN = 0x02;
+/** Of the kernel log. */
+const NOTICE = 5;
 /** MSS values that modems put in place of 1500 - 40. */
 const USUAL_MSS = [1460, 1448] as const;
 
@@ -89,10 +92,12 @@ export const osf = defineMatch<OsfMatch>({
         if (!fits(packet, syn, fingerprint, ttlCheck, at)) continue;
         matched = true;
         if (data.log === null) return true;
-        machine.log(packet, at, foundRecord(packet, fingerprint));
+        machine.log(packet, at, record(packet, at, foundText(packet, fingerprint)));
         if (data.log === 1) break;
       }
-      if (!matched && data.log !== null) machine.log(packet, at, unknownRecord(packet));
+      if (!matched && data.log !== null) {
+        machine.log(packet, at, record(packet, at, `Remote OS is not known: ${ends(packet)}`));
+      }
       return matched;
     };
   },
@@ -157,12 +162,14 @@ function ttlFits(packet: Packet, wanted: number, check: number, at: HookState): 
   return near === true && ttl === wanted;
 }
 
-function foundRecord(packet: Packet, { genre, version, subtype, ttl }: Fingerprint): LogRecord {
-  return { level: 4, line: `${genre} [${version}:${subtype}] : ${ends(packet)} hops=${ttl - packet.bytes[8]!}` };
+function foundText(packet: Packet, { genre, version, subtype, ttl }: Fingerprint): string {
+  return `${genre} [${version}:${subtype}] : ${ends(packet)} hops=${ttl - packet.bytes[8]!}`;
 }
 
-function unknownRecord(packet: Packet): LogRecord {
-  return { level: 4, line: `Remote OS is not known: ${ends(packet)}` };
+/** The message stands on a line of its own before what is always told of a packet (nf_log_packet with the default level). */
+function record(packet: Packet, at: HookState, message: string): LogRecord {
+  const line = formatLogLine(packet, at, { prefix: `${message}\n`, flags: DEFAULT_FLAGS });
+  return { level: NOTICE, line };
 }
 
 function ends({ bytes, transport, src, dst }: Packet): string {
