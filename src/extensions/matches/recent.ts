@@ -222,11 +222,16 @@ export const recent = defineMatch<RecentMatch>({
     return (packet, at) => {
       let ttl = packet.bytes[family === 4 ? 8 : 7]!;
       // As seen before forwarding took one off.
-      if (at.outDevice !== null && !packet.local) ttl = (ttl + 1) & 0xff;
+      if (at.outDevice !== null && !hasSocket(packet)) ttl = (ttl + 1) & 0xff;
       return matchRecent(list, data, packet, ttl, jiffiesAt(machine.now()));
     };
   },
 });
+
+/** Whether the packet belongs to a socket of the machine (`skb->sk`): answers of the stack need not. */
+function hasSocket({ owner, listener, controlSocket }: Packet): boolean {
+  return owner !== null || listener !== null || controlSocket;
+}
 
 function find(list: RecentList, packet: Packet, address: Uint32Array, ttl: number): Entry | null {
   const { mask } = list;
