@@ -245,8 +245,6 @@ export interface MachineServices {
   sendLocal(packet: Packet): void;
   /** TEE: a copy goes to the gateway (over `device` if given). */
   duplicate(packet: Packet, at: HookState, gateway: AddressWords, device: Device | null): void;
-  /** Routes a packet of OUTPUT again after mark, addresses or TOS changed is done by the hook; this is for TPROXY: delivers to a local socket. */
-  assignSocket(packet: Packet, socket: SocketAnswer): void;
   /** The socket of a connection under way that packets from `source` to `destination` belong to. */
   establishedSocket(
     protocol: number,
@@ -255,6 +253,8 @@ export interface MachineServices {
     destination: AddressWords,
     destinationPort: number,
   ): SocketAnswer | null;
+  /** Routes a packet of OUTPUT again after mark, addresses or TOS changed is done by the hook; this is for TPROXY: delivers to a local socket. */
+  assignSocket(packet: Packet, socket: SocketAnswer): void;
   log(packet: Packet, at: HookState, record: LogRecord): void;
   nflog(packet: Packet, at: HookState, record: NflogRecord): void;
   /** State shared by name across rules, as the kernel keeps it (recent, hashlimit, rateest, IDLETIMER...). Plain JSON-able data, Maps and Sets. */
