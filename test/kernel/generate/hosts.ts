@@ -113,12 +113,14 @@ const CROOKED = [
 ];
 
 /** What the kernel is to write to its log by itself: invalid packets of all protocols or one, martians. */
-export function outspoken(random: Random): Record<string, number> {
+export function outspoken(random: Random, interfaces: readonly string[]): Record<string, number> {
   return {
     ...(random.chance(0.4)
       ? { 'net.netfilter.nf_conntrack_log_invalid': random.pick([255, 255, 1, 6, 17, 58, 132]) }
       : {}),
-    ...(random.chance(0.08) ? { [`net.ipv4.conf.${random.pick(['all', 'eth0', 'eth1'])}.log_martians`]: 1 } : {}),
+    ...(random.chance(0.08)
+      ? { [`net.ipv4.conf.${random.pick(['all', ...interfaces.slice(0, 2)])}.log_martians`]: 1 }
+      : {}),
   };
 }
 

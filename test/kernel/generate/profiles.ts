@@ -332,13 +332,14 @@ export function generate(profileName: string, seed: number): Scenario {
     counting: profile.counting ?? 0.45,
     fixed: profile.fixed?.(family, random) ?? {},
   });
+  const host = profile.bridged ? bridgeHost() : router(random, profile.router);
   // Drawn apart, so that the rest of a seed's scenario stays what it was.
-  const settings = QUIET.includes(profileName) ? {} : outspoken(new Random(~seed));
+  const settings = QUIET.includes(profileName) ? {} : outspoken(new Random(~seed), Object.keys(host.interfaces));
   return {
     name: `${profileName}-${seed}`,
     profile: profileName,
     seed,
-    host: withSysctls(profile.bridged ? bridgeHost() : router(random, profile.router), settings),
+    host: withSysctls(host, settings),
     rulesV4: families.includes(4) ? ruleset(random, plan(4), 4, views) : '',
     rulesV6: families.includes(6) ? ruleset(random, plan(6), 6, views) : '',
     ipsets: profile.sets ? generateSets(random, families[0]!) : '',
