@@ -70,6 +70,9 @@ export interface Settings {
   sctp: Float64Array;
 }
 
+/** A tick of the kernel's clock in microseconds: it is taken to count 250 a second. */
+export const JIFFY = 4000;
+
 export const TCP_RETRANS = 10;
 export const TCP_UNACKNOWLEDGED = 11;
 

@@ -75,8 +75,8 @@ function logLine(sent: Buffer, line: string): string {
     : masked;
 }
 
-/** A report about earlier messages, of whatever they were. */
-const SUPPRESSED = / callbacks suppressed$/;
+/** Reports about earlier messages of whoever, and about rules and devices that are made, also elsewhere on the machine. */
+const NOISE = / callbacks suppressed$|^\d (xt_connbytes: |mapping of prio |\S+: port \d|\S+: entered |\S+: left )/;
 
 /** Bytes to compare: what the kernel draws at random becomes 0. */
 function normal(sent: Buffer, out: { dev: string; hex: string }): string {
@@ -260,9 +260,7 @@ export function compare(sent: SentPacket[], kernel: Outcome, simulated: Outcome)
   found.push(...lackByPacket(shown(kernel.nflog), shown(simulated.nflog), 'nflog'));
   const told = (lines: string[][] | undefined): string[][] | undefined =>
     lines?.map((each, n) =>
-      each
-        .filter((line) => !SUPPRESSED.test(line))
-        .map((line) => logLine(Buffer.from(sent[n]?.hex ?? '', 'hex'), line)),
+      each.filter((line) => !NOISE.test(line)).map((line) => logLine(Buffer.from(sent[n]?.hex ?? '', 'hex'), line)),
     );
   found.push(...lackByPacket(told(kernel.log), told(simulated.log), 'log'));
   return found;

@@ -89,7 +89,8 @@ async function differences(scenario: Scenario, place: number): Promise<Played & 
   const itself = values.events
     ? compareEvents(first.outcome.events ?? '', again.outcome.events ?? '')
     : compare(first.sent, again.outcome, first.outcome);
-  return { ...again, unsteady: again.found.length === 0 || itself.length > 0 };
+  const isGone = again.found.length === 0;
+  return { ...again, found: isGone ? first.found : again.found, unsteady: isGone || itself.length > 0 };
 }
 
 /** What all scenarios of a run add up to. */

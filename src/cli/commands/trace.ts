@@ -52,7 +52,7 @@ function traceCommand(): Command {
     .addOption(new Option('--no-steps', 'JSON without "steps" (faster)'))
     .option('--summary', 'only one line at the end')
     .option('--events', 'only what changed in connection tracking, as conntrack -E -o timestamp has it')
-    .option('--kernel-log', 'only what LOG and TRACE write to the kernel log')
+    .option('--kernel-log', 'only the kernel log: LOG, TRACE, and what the kernel tells of by itself')
     .option('--xtables-monitor', 'only what xtables-monitor --trace prints for TRACE (nft)')
     .option('--commit', 'write counters, sets, connections and timers back to the state directory')
     .option('--seed <n>', 'seed of the random generator')

@@ -22,6 +22,8 @@ export interface Uri extends Span {
 
 export const SIP_PORT = 5060;
 const LEAST_PORT = 1024;
+/** As many as a number of 32 bits has, and one. */
+const MOST_DIGITS = 11;
 
 /** Length of an address and its words; null if there is none (in4_pton, in6_pton with any delimiter). */
 export function readAddress(
@@ -72,9 +74,20 @@ function digitsAt(text: string, at: number): string {
 const end: Measure = (text, at, family) => {
   const found = readUriAddress(text, at, family);
   if (found === null) return { shift: 0, length: 0 };
-  const port = text[at + found.length] === ':' ? 1 + digitsAt(text, at + found.length + 1).length : 0;
-  return { shift: 0, length: found.length + port };
+  const port = readPort(text, at + found.length);
+  return { shift: 0, length: port === null ? 0 : found.length + port.length };
 };
+
+/** The port behind an address, as long as it is with its colon; null: one that cannot be read, or nothing follows it (sip_parse_port). */
+function readPort(text: string, at: number): { port: number; length: number } | null {
+  if (at >= text.length) return null;
+  if (text[at] !== ':') return { port: SIP_PORT, length: 0 };
+  const written = digitsAt(text, at + 1);
+  const port = Number(written);
+  const length = 1 + written.length;
+  const isRight = written.length <= 5 && port >= LEAST_PORT && port <= 65535;
+  return isRight && at + length < text.length ? { port, length } : null;
+}
 
 /** The same behind `user@`, which may be missing (skp_epaddr_len). */
 const endOfUser: Measure = (text, at, family) => {
@@ -246,12 +259,9 @@ function walkHeaders(text: string, family: Family, name: HeaderName, walk: Walk)
 function readUri(text: string, family: Family, { at }: Span): Found<Uri> {
   const found = readUriAddress(text, at, family);
   if (found === null) return 'bad';
-  const after = at + found.length;
-  if (text[after] !== ':') return { at, length: found.length, address: found.words, port: SIP_PORT };
-  const written = digitsAt(text, after + 1);
-  const port = Number(written);
-  if (port < LEAST_PORT || port > 65535) return 'bad';
-  return { at, length: found.length + 1 + written.length, address: found.words, port };
+  const port = readPort(text, at + found.length);
+  if (port === null) return 'bad';
+  return { at, length: found.length + port.length, address: found.words, port: port.port };
 }
 
 /** The address in the first line of a request (ct_sip_parse_request). */
@@ -286,11 +296,8 @@ export function numberParameter(text: string, from: number, name: string): Found
   const at = searchValue(text, from, name, valueEnd(text, from));
   if (at < 0) return 'absent';
   const start = at + name.length;
-  // The base is taken from the number itself.
-  const written = /^(?:0x[0-9a-f]+|[0-9]+)/i.exec(text.slice(start, start + 32))?.[0] ?? '';
-  if (written === '') return 'bad';
-  const value = /^0[0-7]+$/.test(written) ? Number.parseInt(written, 8) : Number(written);
-  return { at: start, length: written.length, value };
+  const value = numberAt(text, start);
+  return value === null ? 'bad' : { at: start, length: digitsAt(text, start).length, value };
 }
 
 /** A parameter that is an address (ct_sip_parse_address_param). */
@@ -307,10 +314,11 @@ export function addressParameter(
   return found === null ? null : { at: at + name.length, length: found.length, address: found.words };
 }
 
-/** A number at the beginning of a part of the text; null if there is none (simple_strtoul). */
+/** A number at the beginning of a part of the text; null if there is none of 32 bits (sip_strtouint). */
 export function numberAt(text: string, at: number): number | null {
   const written = digitsAt(text, at);
-  return written === '' ? null : Number(BigInt.asUintN(32, BigInt(written)));
+  const value = Number(written);
+  return written === '' || written.length > MOST_DIGITS || value > 0xffffffff ? null : value;
 }
 
 /** Lines of a session description (RFC 4566): version, owner, connection, media. */

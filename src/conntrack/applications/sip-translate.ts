@@ -86,6 +86,8 @@ export function translateMessage(message: SipMessage): string | null {
     if (isFound(uri) && !mapUri(message, uri)) return failed('SIP from/to');
   }
   if (sighting.direction === Direction.reply && memory.forcedPort) {
+    // The kernel does not say why; all that follows is that the message cannot be translated.
+    if (message.protocol !== Protocol.udp) return 'a request over TCP had a Via for UDP with another port';
     const { packet } = sighting;
     writeUint16(packet.bytes, packet.transport + 2, memory.forcedPort);
     if (!replacePayload(sighting, packet.transport + 8, 0, '', false)) return failed('packet');

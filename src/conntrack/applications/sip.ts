@@ -287,7 +287,8 @@ function response(message: SipMessage): Handled {
   if (code === 0) return refuse(message.sighting, 'cannot get code', 'a response without a code');
   const header = getHeader(text, family, 'cseq');
   if (!isFound(header)) return refuse(message.sighting, 'cannot parse cseq', 'no CSeq that can be read');
-  const sequence = numberAt(text, header.at)!;
+  const sequence = numberAt(text, header.at);
+  if (sequence === null) return refuse(message.sighting, 'cannot get cseq', 'a CSeq without a number');
   const behind = text.slice(header.at + header.length + 1).toUpperCase();
   const method = METHODS.find(({ name, response: handle }) => handle !== null && behind.startsWith(name));
   return method?.response?.(message, sequence, code) ?? null;
@@ -305,7 +306,9 @@ function request(message: SipMessage): Handled {
   if (method === undefined) return null;
   const header = getHeader(text, family, 'cseq');
   if (!isFound(header)) return refuse(message.sighting, 'cannot parse cseq', 'no CSeq that can be read');
-  return method.request(message, numberAt(text, header.at)!);
+  const sequence = numberAt(text, header.at);
+  if (sequence === null) return refuse(message.sighting, 'cannot get cseq', 'a CSeq without a number');
+  return method.request(message, sequence);
 }
 
 function handle(message: SipMessage): Handled {
@@ -343,8 +346,8 @@ function helpTcp(sighting: Sighting): Handled {
     if (start === tcpData(sighting) && rest.text.length < LEAST_MESSAGE) return null;
     const header = getHeader(rest.text, rest.family, 'contentLength');
     if (!isFound(header)) break;
-    const length = numberAt(rest.text, header.at)!;
-    if (length > rest.text.length) break;
+    const length = numberAt(rest.text, header.at);
+    if (length === null || length > rest.text.length) break;
     const body = rest.text.indexOf('\r\n\r\n', header.at + header.length);
     if (body < 0) break;
     const whole = body + 4 + length;

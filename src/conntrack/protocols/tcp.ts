@@ -3,7 +3,7 @@ import { readUint16, readUint32 } from '../../packet/bytes.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { type Direction, Status } from '../connection.ts';
 import type { Entry } from '../entry.ts';
-import { TCP_RETRANS, TCP_UNACKNOWLEDGED } from '../settings.ts';
+import { JIFFY, TCP_RETRANS, TCP_UNACKNOWLEDGED } from '../settings.ts';
 import { Extra, Field } from '../table.ts';
 import { contentHolds, Outcome, type Tracking } from '../tracking.ts';
 import { nextTcpState, Segment, TCP_STATE_NAMES, TcpState } from './tcp-states.ts';
@@ -395,5 +395,6 @@ function lowerTimeout(entry: Entry, direction: Direction, kind: number, tracking
   const shorter = tracking.settings.tcp[TCP_UNACKNOWLEDGED]!;
   if (left < 120e6 || left <= shorter) return;
   entry.expiry = now + shorter;
-  tracking.complain('lowered timeout to UNACK');
+  const what = `packet (index ${kind}, dir ${direction}) response for index ${last}`;
+  tracking.complain(`${what} lower timeout to ${shorter / JIFFY}`);
 }
