@@ -90,14 +90,15 @@ function quoteIn4(bytes: Uint8Array, at: number, end: number): number {
 /** The same for an IPv6 packet that begins with `bytes`. */
 function quoteIn6(bytes: Uint8Array): number {
   const fragment = findHeader6(bytes, Protocol.fragment);
-  const first = fragment >= 0 && (readUint16(bytes, fragment + 2) & 0xfff9) === 1;
-  // What follows in other fragments may be anything.
-  if (first && isExtensionHeader(bytes[fragment]!)) return NO_PART;
+  const field = fragment < 0 ? 0 : readUint16(bytes, fragment + 2);
+  const isHead = fragment >= 0 && (field & 0xfff8) === 0;
+  // These headers may go on in other fragments, or say again that it is one.
+  if (isHead && isExtensionHeader(bytes[fragment]!)) return NO_PART;
   const transport = findHeader6(bytes, Protocol.icmpv6);
   if (transport < 0) return 0;
   const type = bytes[transport]!;
   if (type >= FIRST_INFORMATIONAL && type !== REDIRECT) return 0;
-  if (first) return NO_PART;
+  if (isHead && (field & 1) !== 0) return NO_PART;
   const redirected = transport + REDIRECT_LENGTH;
   if (type === REDIRECT && bytes[redirected] !== REDIRECTED_HEADER) return 0;
   const quote = (type === REDIRECT ? redirected : transport) + ICMP_HEADER;
