@@ -228,11 +228,19 @@ function isOfProcess({ local, kernelMade, isCopy }: Packet): boolean {
   return local && !kernelMade && !isCopy;
 }
 
+/** So many packets the machine may send to itself because of one; a kernel that comes so far never comes to rest (copies of copies by TEE). */
+const ROUNDS = 1000;
+
 /** Receives what was sent to the machine itself, and what comes of that. */
 function receiveBacklog(kernel: Kernel): void {
-  const { backlog, loopback } = kernel;
+  const { backlog, loopback, recorder } = kernel;
   while (backlog.length > 0) {
     const packet = backlog.shift()!;
+    recorder.rounds++;
+    if (recorder.rounds > ROUNDS) {
+      recorder.dropped(packet, `the machine sends to itself without end: given up after ${ROUNDS} packets`);
+      continue;
+    }
     receiveIp(kernel, packet, packet.inDevice ?? loopback);
   }
 }

@@ -60,6 +60,8 @@ export class Recorder {
   readonly collect: boolean;
   /** A packet that waited in a queue and goes on because of the current input: its fate is not the input's. */
   released: Packet | null = null;
+  /** Packets that the machine has sent to itself since the input came. */
+  rounds = 0;
   #rank = -1;
   #filter: TableProgram | null = null;
   #filterSlot = 0;
@@ -76,6 +78,7 @@ export class Recorder {
     outcome.verdict = 'invalid';
     outcome.table = outcome.chain = outcome.rule = outcome.reason = outcome.out = null;
     outcome.pending = null;
+    this.rounds = 0;
     if (this.collect) {
       outcome.emitted = [];
       outcome.delivered = [];

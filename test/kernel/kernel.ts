@@ -155,6 +155,9 @@ interface Answered {
   time: number;
 }
 
+/** Some scenario has packets go round in the kernel without end. */
+export const ENDLESS = 'the kernel does not come to rest';
+
 type PlayedPackets = Pick<Outcome, 'outputs' | 'nflog' | 'log'> & { sent: SentPacket[] };
 
 async function play(
@@ -179,6 +182,7 @@ async function play(
       else if (words[0] === 'in') answer.outs.push({ dev: 'local', hex: words[1] });
       else if (words[0] === 'nflog') answer.shown.push(text.slice(6));
       else if (words[0] === 'log') answer.logged.push(unescaped(text.slice(4)));
+      else if (words[0] === 'endless') throw new Error(ENDLESS);
       else if (words[0] === 'done') return { ...answer, time: Number(words[1]) };
     }
   };

@@ -9,7 +9,7 @@ import { fixtureScenarios } from './fixtures.ts';
 import { withEntries } from './generate/entries.ts';
 import { FINGERPRINTS } from './generate/fingerprints.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
-import { changeFingerprints, kernelLogs, kernelUnavailable, runKernel } from './kernel.ts';
+import { changeFingerprints, ENDLESS, kernelLogs, kernelUnavailable, runKernel } from './kernel.ts';
 import type { Outcome as KernelOutcome, RecordedCase, Scenario, SentPacket } from './scenario.ts';
 import { shrink } from './shrink.ts';
 import { runEvents, runSimulation } from './simulate.ts';
@@ -98,6 +98,7 @@ class Run {
   readonly profiles = new Map<string, ProfileTotal>();
   readonly figures: Figures = new Map();
   refused = 0;
+  endless = 0;
 
   /** Plays one scenario and reports what is to be said about it. */
   async scenario(scenario: Scenario, place: number): Promise<void> {
@@ -112,6 +113,11 @@ class Run {
         // The generator drew a rule or a set that the kernel does not take: no comparison, but counted, so that it stays rare.
         this.refused++;
         if (values.keep) process.stdout.write(`refused ${scenario.name}: ${refusedRule(text, scenario)}\n`);
+        return;
+      }
+      if (text === ENDLESS) {
+        this.endless++;
+        process.stdout.write(`ENDLESS ${scenario.name}: ${text}\n`);
         return;
       }
       total.different++;
@@ -189,6 +195,7 @@ async function main(): Promise<number> {
   }
   if (played.refused > 0)
     process.stdout.write(`${played.refused} scenarios not played: the kernel refused a rule or a set\n`);
+  if (played.endless > 0) process.stdout.write(`${played.endless} scenarios given up: ${ENDLESS}\n`);
   const { equal, different } = sums(played);
   process.stdout.write(`${equal} passed, ${different} failed\n`);
   return different === 0 ? 0 : 1;

@@ -15,6 +15,7 @@
  *   nflog GROUP HOOK MARK IN OUT HEX PREFIX    what NFLOG gave to the listener of groups 0 to 7 (interfaces by name, `-`: none)
  *   log PRIORITY TEXT   a line of the kernel log, with `log`
  *   refused ERRNO       a local send that the kernel refused
+ *   endless             the kernel does not come to rest (packets that go round); nothing more is done
  *   done MICROSECONDS   when the packet was sent (CLOCK_REALTIME)
  * A command is finished when nothing more came for SETTLE_US.
  */
@@ -110,6 +111,7 @@ static void open_router(void) {
 
 #define NFLOG_GROUPS 8
 #define MAX_INDEX 64
+#define MAX_SECONDS 5
 
 static char router_device[MAX_INDEX][IF_NAMESIZE];
 
@@ -326,8 +328,16 @@ static void settle(void) {
   for (int i = 0; i < devices; i++) all[n++] = (struct pollfd){device_socket[i], POLLIN, 0};
   for (int i = 0; i < locals; i++) all[n++] = (struct pollfd){local_socket[i], POLLIN, 0};
   struct timespec time = {settle_us / 1000000, settle_us % 1000000 * 1000};
+  struct timespec begin, now;
+  clock_gettime(CLOCK_MONOTONIC, &begin);
   drain();
-  while (ppoll(all, (nfds_t)n, &time, NULL) > 0) drain();
+  while (ppoll(all, (nfds_t)n, &time, NULL) > 0) {
+    drain();
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - begin.tv_sec < MAX_SECONDS) continue;
+    puts("endless");
+    exit(0);
+  }
 }
 
 static void send_local(size_t length) {
