@@ -56,6 +56,7 @@ function orderRules(family: Family, written: readonly PolicyRule[]): PolicyRule[
 class SimulatedHost implements Host, InputHost {
   readonly devices: readonly Device[];
   readonly sourceNeedsLookup: boolean;
+  readonly hasRealms: boolean;
   readonly flow: Flow = {
     destination: ZERO,
     source: ZERO,
@@ -111,7 +112,8 @@ class SimulatedHost implements Host, InputHost {
     this.#policy = { 4: policy(4), 6: policy(6) };
     const custom = this.#policy[4].custom;
     this.#cacheable = !custom && !this.#tables.tosRoutes;
-    this.sourceNeedsLookup = custom || this.#tables.customLocal || this.#tables.realms;
+    this.hasRealms = this.#tables.realms || written.some(({ family, realm }) => family !== 6 && realm !== 0);
+    this.sourceNeedsLookup = custom || this.#tables.customLocal || this.hasRealms;
     for (const [text, mac] of Object.entries(description.neighbours ?? {})) this.#addNeighbour(text, mac);
   }
 

@@ -32,6 +32,8 @@ export interface InputHost {
   settings4(device: Device): InputSettings4;
   /** True where checking the machine's own addresses is no sufficient source check (custom rules, local routes, realms). */
   readonly sourceNeedsLookup: boolean;
+  /** Routes or rules of IPv4 give realms (fib_num_tclassid_users): sources are always looked up, for theirs. */
+  readonly hasRealms: boolean;
   /** True if the machine listens to the IPv6 multicast group on the device. */
   inGroup6(device: Device, group: ArrayLike<number>): boolean;
   forwards6(device: Device): boolean;
@@ -157,7 +159,7 @@ export function validateSource4(
   const { acceptLocal, reversePathFilter: filter } = settings;
   const source = packet.src;
   if (filter === 0 && (device !== out || !settings.sendRedirects)) {
-    if (acceptLocal) return SOURCE_GOOD;
+    if (acceptLocal && !host.hasRealms) return SOURCE_GOOD;
     if (!host.sourceNeedsLookup) return host.ownsAddress4(source[0]!) ? SOURCE_BAD : SOURCE_GOOD;
   }
   const { flow } = host;
