@@ -18,8 +18,9 @@ import { lockDirectory } from '../../state/lock.ts';
 import { readMachineMemory, writeMachineMemory } from '../../state/machine-memory.ts';
 import { systemNames } from '../../state/names.ts';
 import { loadRules, rulesFileName, saveRules } from '../../state/rules-file.ts';
+import { lineOfRule } from '../../syntax/rule-line.ts';
 import type { RuleTextSettings } from '../../syntax/rule-text.ts';
-import { readRules, readRulesWithLines } from '../../syntax/rules-reader.ts';
+import { readRules } from '../../syntax/rules-reader.ts';
 import { RulesError } from '../../syntax/save-format.ts';
 import { AssumedHost, namedInterfaces, placementOnAssumed } from '../../trace/assumed-host.ts';
 import { explainRule } from '../../trace/explain.ts';
@@ -139,9 +140,8 @@ function readMachine(
         commit: files.commit,
         placeOf: ({ family, table, chain, rule }) => {
           const name = (family === 4 ? files.rules : files.rules6) ?? path.join(io.directory, rulesFileName(family));
-          const text = readNamed(name);
-          const rules = readRulesWithLines(text, family === 4 ? settings4 : settings6);
-          return `${name}:${rules.tables.get(table)?.chains.get(chain)?.rules[rule - 1]?.line ?? 1}`;
+          const line = lineOfRule(readNamed(name), table, chain, rule);
+          return line === null ? `${name}, rule ${rule} of ${chain} in ${table},` : `${name}:${line}`;
         },
       }),
     looksAnywhere: () => looksAnywhere(loaded4, 4) || looksAnywhere(loaded6, 6),
