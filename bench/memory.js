@@ -1,7 +1,4 @@
-// How much memory a trace takes, as a capture streams through it, as connections gather, and for each rule. Linux.
-//   node bench/memory.js [--gigabytes N] [--connections N] [--rules N] [--json]
-// The capture is made while it is read and goes through a FIFO, so that its size costs time alone: `--gigabytes 10` for ten.
-// Exits with 1 where a limit (LIMITS) is passed.
+// How much memory a trace takes: `node bench/memory.js --help`.
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import os from 'node:os';
@@ -14,8 +11,17 @@ import { HOST_YAML, rulesText, udpFrame } from './workloads.js';
 /** Megabytes at the peak for a stream, bytes for each connection, megabytes that 100,000 rules add. */
 const LIMITS = { stream: 300, connection: 250, rules: 150 };
 
+const HELP = `How much memory a trace takes, as a capture streams through it, as connections gather, and for each rule. Linux.
+
+  node bench/memory.js [--gigabytes 1] [--connections 1000000] [--rules 100000] [--json]
+
+The capture is made while it is read and goes through a FIFO, so that its size costs time alone: --gigabytes 10 for ten.
+Exits with 1 where a limit is passed: ${LIMITS.stream} MB for the stream, ${LIMITS.connection} bytes a connection, ${LIMITS.rules} MB for 100,000 rules.
+`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', short: 'h', default: false },
     gigabytes: { type: 'string', default: '1' },
     connections: { type: 'string', default: '1000000' },
     rules: { type: 'string', default: '100000' },
@@ -27,6 +33,10 @@ const { values } = parseArgs({
     data: { type: 'string', default: '32' },
   },
 });
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
 const self = fileURLToPath(import.meta.url);
 const iptsim = fileURLToPath(new URL('../bin/iptsim.js', import.meta.url));
 

@@ -2,6 +2,11 @@ import { UsageError } from './contract.ts';
 
 const PLAIN = /^[A-Za-z0-9_-]+$/;
 
+/** The same text in memory of its own: a part of a text keeps the whole of it alive, be it a file of many megabytes. */
+export function ownText(text: string): string {
+  return [text.slice(0, 1), text.slice(1)].join('');
+}
+
 /** A blank and the text, quoted where the shell or iptables-restore needs it (`xtables_save_string`). */
 export function saveString(text: string): string {
   return PLAIN.test(text) ? ` ${text}` : ` "${text.replace(/["\\']/g, '\\$&')}"`;

@@ -1,7 +1,11 @@
 import { HOOK_NAMES, type Hook, type HookName } from '../datapath/hooks.ts';
 import { chainTarget, type StoredRule, type Table } from './ruleset.ts';
 
-const NO_HOOKS: ReadonlySet<Hook> = new Set();
+/** All sets of hooks, by the bits of their members: there are few, and chains by the ten thousand. */
+const HOOK_SETS: readonly ReadonlySet<Hook>[] = Array.from(
+  { length: 1 << HOOK_NAMES.length },
+  (_, bits) => new Set(HOOK_NAMES.map((_, hook) => hook as Hook).filter((hook) => bits & (1 << hook))),
+);
 const ENDS: ReadonlySet<string> = new Set([' -j ACCEPT', ' -j DROP', ' -j RETURN', ' -j QUEUE']);
 
 /** Whether every packet that meets the rule leaves the chain by a plain verdict. */
@@ -15,7 +19,8 @@ export function endsChain({ text }: StoredRule): boolean {
  */
 export class JumpGraph {
   private readonly table: Table;
-  private readonly edges = new Map<string, Set<string>>();
+  /** Some stand there twice. */
+  private readonly edges = new Map<string, string[]>();
   private readonly unreached = new Set<StoredRule>();
 
   constructor(table: Table, stopsAtEnds: boolean) {
@@ -41,22 +46,21 @@ export class JumpGraph {
 
   addEdge(from: string, to: string): void {
     const known = this.edges.get(from);
-    if (known === undefined) this.edges.set(from, new Set([to]));
-    else known.add(to);
+    if (known === undefined) this.edges.set(from, [to]);
+    else if (known.at(-1) !== to) known.push(to);
   }
 
-  /** Hooks of the base chains from which each reachable chain can be reached; base chains have their own. */
-  hooks(): ReadonlyMap<string, ReadonlySet<Hook>> {
-    const reached = new Map<string, Set<Hook>>();
+  /** Hooks of the base chains from which each reachable chain can be reached, as bits; base chains have their own. */
+  hooks(): ReadonlyMap<string, number> {
+    const reached = new Map<string, number>();
     for (const chain of this.table.chains.values()) {
       if (chain.policy === null) continue;
-      const hook = HOOK_NAMES.indexOf(chain.name as HookName) as Hook;
+      const bit = 1 << HOOK_NAMES.indexOf(chain.name as HookName);
       const pending = [chain.name];
       for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-        const known = reached.get(name);
-        if (known === undefined) reached.set(name, new Set([hook]));
-        else if (known.has(hook)) continue;
-        else known.add(hook);
+        const known = reached.get(name) ?? 0;
+        if (known & bit) continue;
+        reached.set(name, known | bit);
         for (const next of this.edges.get(name) ?? []) pending.push(next);
       }
     }
@@ -100,6 +104,7 @@ export class JumpGraph {
   }
 }
 
-export function hooksOf(hooks: ReadonlyMap<string, ReadonlySet<Hook>>, chain: string): ReadonlySet<Hook> {
-  return hooks.get(chain) ?? NO_HOOKS;
+/** Those of one chain; none if it cannot be reached. */
+export function hooksOf(hooks: ReadonlyMap<string, number>, chain: string): ReadonlySet<Hook> {
+  return HOOK_SETS[hooks.get(chain) ?? 0]!;
 }

@@ -4,7 +4,7 @@ import { findMatch, findTarget } from '../extensions/registry.ts';
 import type { AddedRule } from '../ruleset/draft.ts';
 import { hooksOf, JumpGraph } from '../ruleset/reachability.ts';
 import type { RuleSpec } from '../ruleset/rule.ts';
-import { chainTarget, isBuiltin, type StoredRule, type Table } from '../ruleset/ruleset.ts';
+import { chainTarget, isBuiltin, type Table } from '../ruleset/ruleset.ts';
 import type { RuleTextSettings } from './rule-text.ts';
 import { ruleSpecOf } from './save-format.ts';
 
@@ -134,6 +134,11 @@ export function checkRule(
 
 const isJump = (added: AddedRule): boolean => added.spec.target.kind === 'jump' || added.spec.target.kind === 'goto';
 
+function isEmpty({ chains }: Table): boolean {
+  for (const { rules } of chains.values()) if (rules.length > 0) return false;
+  return true;
+}
+
 /** Whether jumps follow each other for longer than nftables keeps track of them; the graph has no loop. */
 export function isTooDeep(graph: JumpGraph): boolean {
   return graph.depth() > NFT_DEPTH;
@@ -158,15 +163,14 @@ export function checkTable(
   if (jumps && (graph.hasLoop() || (!legacy && isTooDeep(graph)))) return 'ELOOP';
   const view = kernelView(table, settings);
   const hooks = graph.hooks();
-  const newRules = new Set<StoredRule>();
   for (const { chain, rule, spec } of added) {
-    newRules.add(rule);
     const reached = graph.isBehindEnd(rule) ? NO_HOOKS : hooksOf(hooks, chain);
     const error = checkRule(spec, table.name, view, reached);
     if (error !== null) return error;
   }
-  if (!jumps) return null;
   // Older rules that can now be reached from more hooks.
+  if (!jumps || isEmpty(before)) return null;
+  const newRules = new Set(added.map(({ rule }) => rule));
   const oldGraph = new JumpGraph(before, legacy);
   const oldHooks = oldGraph.hooks();
   for (const chain of table.chains.values()) {

@@ -185,13 +185,13 @@ function deleteChains(line: CommandLine, draft: TableDraft, session: Session, ve
 /** Decides what `-j NAME` means in this table: a chain, or an extension. Throws UsageError. */
 function resolveTarget(line: CommandLine, draft: TableDraft, session: Session): void {
   const { jumpTo, rule } = line;
-  const isChain = draft.chain(jumpTo) !== undefined;
-  if (line.target !== null && isChain) {
+  const chain = draft.chain(jumpTo);
+  if (line.target !== null && chain !== undefined) {
     session.warn(`Warning: using chain ${jumpTo}, not extension\n`);
   }
   if (jumpTo === '') return;
-  if (isChain) {
-    rule.target = { kind: line.goto ? 'goto' : 'jump', chain: jumpTo };
+  if (chain !== undefined) {
+    rule.target = { kind: line.goto ? 'goto' : 'jump', chain: chain.name };
   } else if (line.goto) {
     throw new UsageError(`goto '${jumpTo}' is not a chain`);
   } else if (rule.target.kind === 'none') {

@@ -106,6 +106,8 @@ export function parseDouble(text: string): number | null {
 
 /** C's `sscanf("%llu")`/`atoi` kind of reading: the decimal digits at the start, wrapped to 64 bits; null if there are none. */
 export function scanDecimal(text: string): bigint | null {
+  // Most counters; and they are all the same zero.
+  if (text === '0') return 0n;
   const match = /^[\t-\r ]*([+-]?)(\d+)/.exec(text);
   if (match === null) return null;
   const magnitude = BigInt(match[2] as string);

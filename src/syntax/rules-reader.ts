@@ -1,4 +1,5 @@
 import { UsageError } from '../extensions/contract.ts';
+import { ownText } from '../extensions/words.ts';
 import { TableDraft } from '../ruleset/draft.ts';
 import { emptyRuleset, isTableName, newTable, type Policy, type Ruleset, type StoredRule } from '../ruleset/ruleset.ts';
 import { SpecPool } from '../ruleset/spec-pool.ts';
@@ -66,9 +67,11 @@ class RulesReader {
   }
 
   read(): Ruleset {
-    const lines = this.text.split('\n');
-    if (lines.at(-1) === '') lines.pop();
-    for (const line of lines) {
+    const { text } = this;
+    for (let start = 0, end = 0; start < text.length; start = end + 1) {
+      end = text.indexOf('\n', start);
+      if (end < 0) end = text.length;
+      const line = text.slice(start, end);
       this.number++;
       try {
         this.line(line);
@@ -108,8 +111,8 @@ class RulesReader {
     const [name, policy, counters] = lineFields(line);
     if (name === undefined || policy === undefined)
       throw new UsageError('a chain line is `:NAME POLICY [packets:bytes]`');
-    const chain = draft.chain(name) ?? draft.addChain(name);
-    this.announced.add(name);
+    const chain = draft.chain(name) ?? draft.addChain(ownText(name));
+    this.announced.add(chain.name);
     if (policy === '-' || chain.policy === null) return;
     if (policy !== 'ACCEPT' && policy !== 'DROP') throw new UsageError(`bad policy \`${policy}'`);
     chain.policy = policy as Policy;

@@ -1,5 +1,5 @@
 import { defineMatch } from '../contract.ts';
-import { saveString } from '../words.ts';
+import { ownText, saveString } from '../words.ts';
 
 interface CommentMatch {
   comment: string;
@@ -18,7 +18,7 @@ export const comment = defineMatch<CommentMatch>({
   options: [{ name: 'comment', type: 'string', mandatory: true }],
   init: () => ({ comment: '' }),
   parse(data, option) {
-    data.comment = option.text.slice(0, MAX_LENGTH);
+    data.comment = ownText(option.text.slice(0, MAX_LENGTH));
   },
   save: (data) => ` --comment${saveString(data.comment)}`,
   print: (data) => ` /* ${data.comment} */`,
