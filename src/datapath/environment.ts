@@ -221,6 +221,8 @@ export interface SetServices {
   tester(name: string, options: SetTestOptions): (packet: Packet, at: HookState) => boolean;
   adder(name: string, options: SetChangeOptions): (packet: Packet, at: HookState) => void;
   deleter(name: string, options: SetChangeOptions): (packet: Packet, at: HookState) => void;
+  /** Who hears of sets that are too full to take a packet's entry (`maxElements` of them). */
+  onFull?(listener: (name: string, maxElements: number) => void): void;
   /** SET --map-set: writes mark, priority, queue of the matching entry into the packet. */
   mapper(name: string, options: SetChangeOptions): (packet: Packet, at: HookState) => void;
 }
@@ -257,6 +259,8 @@ export interface MachineServices {
   assignSocket(packet: Packet, socket: SocketAnswer): void;
   log(packet: Packet, at: HookState, record: LogRecord): void;
   nflog(packet: Packet, at: HookState, record: NflogRecord): void;
+  /** A message of the kernel itself at a level of syslog.h, unless there are too many of them (net_ratelimit). */
+  message(level: number, line: string): void;
   /** State shared by name across rules, as the kernel keeps it (recent, hashlimit, rateest, IDLETIMER...). Plain JSON-able data, Maps and Sets. */
   namedState<T>(kind: string, name: string, make: () => T): T;
 }

@@ -22,7 +22,7 @@ import { type PeerMemory, type PeerMemory6, Peers } from './ipv4/peers.ts';
 import { routeIpv6 } from './ipv6/input.ts';
 import { receiveLocalIpv6 } from './ipv6/local.ts';
 import { type Kernel, routeLocal } from './kernel.ts';
-import { KernelLog } from './kernel-log.ts';
+import { KernelLog, LogLevel } from './kernel-log.ts';
 import { sendFromProcess } from './local-send.ts';
 import type { LoadedRuleset, Machine, MachineMemory, MachineOptions, Outcome, RuleCounts } from './machine-contract.ts';
 import { type Needs, needsOf } from './needs.ts';
@@ -63,6 +63,7 @@ export function createMachine(options: MachineOptions): Machine {
     share,
   });
   const nat = createNat(conntrack);
+  options.sets.onFull?.((set, most) => log.limited(LogLevel.warning, `Set ${set} is full, maxelem ${most} reached`));
   conntrack.observer = observer;
   nat.observer = observer;
   const states = new NamedStates();

@@ -58,6 +58,7 @@ export function machineServices(parts: ServiceParts): MachineServices {
     nflog(packet, at, record) {
       kernel().recorder.nflog(packet, at, record);
     },
+    message: (level, line) => kernel().log.limited(level, line),
     namedState: (kind, name, make) => states.named(kind, name, make),
   };
 }

@@ -52,6 +52,9 @@ export class HashSet implements IpSet {
   private readonly ifaceNumbers = new Map<string, number>();
   private readonly quietTest: PacketTest = commandTest();
 
+  /** Hears that there was no room for a packet's entry. */
+  onFull: ((name: string, maxElements: number) => void) | null = null;
+
   constructor(
     type: HashType,
     name: string,
@@ -133,7 +136,9 @@ export class HashSet implements IpSet {
     const error = this.fillFromPacket(packet, at, change.directions, false);
     if (error !== 0) return error;
     packetExtensions(this.extensions, packet, change, this.given);
-    return this.table.add(this.element, this.given, change.exist, false, false);
+    const added = this.table.add(this.element, this.given, change.exist, false, false);
+    if (added === SetError.hashFull) this.onFull?.(this.name, this.table.maxElements);
+    return added;
   }
 
   deletePacket(packet: Packet, at: HookState, change: PacketChange): number {

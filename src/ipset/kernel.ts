@@ -28,6 +28,8 @@ export interface SetKernelOptions {
 /** All sets of a machine in their numbered places (net/netfilter/ipset/ip_set_core.c). */
 export class SetKernel implements SetDirectory {
   readonly clock: SetClock;
+  /** Hears of hashes that are too full to take a packet's entry. */
+  onFull: ((name: string, maxElements: number) => void) | null = null;
   private readonly options: SetKernelOptions;
   private readonly slots: (IpSet | null)[] = [];
   private readonly byName = new Map<string, number>();
@@ -184,7 +186,9 @@ export class SetKernel implements SetDirectory {
       if (hash.neutral ? family !== 0 : family === 0) return SetError.invalidFamily;
       const error = checkHashOptions(hash, options);
       if (error !== 0) return error;
-      return new HashSet(hash, name, family, options, options.initval ?? this.options.random() >>> 0, this.clock);
+      const made = new HashSet(hash, name, family, options, options.initval ?? this.options.random() >>> 0, this.clock);
+      made.onFull = (full, maxElements) => this.onFull?.(full, maxElements);
+      return made;
     }
     if (typeName === 'list:set') return new ListSet(name, options, this, this.clock);
     const kind = typeName as BitmapKind;

@@ -43,6 +43,9 @@ export function createSets(source: SetSource): TraceSets {
   };
   return {
     has: (name) => kernel.find(name) !== undefined,
+    onFull(listener) {
+      kernel.onFull = listener;
+    },
     tester(name, options) {
       const set = setOf(name);
       const test = testOf(options);

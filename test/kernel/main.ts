@@ -59,8 +59,15 @@ interface Played {
 /** Milliseconds after which the kernel has forgotten how many messages it has written lately (net.core.message_cost). */
 const RATE_INTERVAL = 5200;
 
+/** Whether the kernel may write messages of which it writes only so many. */
+function mayBeLimited({ host, ipsets, rulesV4, rulesV6 }: Scenario): boolean {
+  const names = Object.keys(host.sysctl);
+  if (names.some((name) => /log_martians|bogus_error/.test(name))) return true;
+  return / maxelem \d{1,2} /.test(ipsets) || /htable-max \d{1,2} /.test(rulesV4 + rulesV6);
+}
+
 async function play(scenario: Scenario, place: number): Promise<Played> {
-  if (log && Object.keys(scenario.host.sysctl).some((name) => name.endsWith('log_martians'))) {
+  if (log && mayBeLimited(scenario)) {
     await new Promise((resolve) => setTimeout(resolve, RATE_INTERVAL));
   }
   const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place, log, events: values.events });

@@ -1,11 +1,13 @@
 import { Status } from '../../conntrack/connection.ts';
 import type { Device } from '../../host/device.ts';
+import { formatMac } from '../../packet/address-text.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { fragmentOnBridge } from '../fragmenting.ts';
 import { Hook, type HookState } from '../hooks.ts';
 import { acceptIpv4, routeIpv4 } from '../ipv4/input.ts';
 import { acceptIpv6, routeIpv6 } from '../ipv6/input.ts';
 import { addressOf, type Kernel, noteRoute, usable } from '../kernel.ts';
+import { LogLevel } from '../kernel-log.ts';
 import { pieceOf } from '../output.ts';
 import { receiveIp } from '../receive.ts';
 import { Stage } from '../stages.ts';
@@ -30,7 +32,7 @@ export function receiveOnPort(kernel: Kernel, packet: Packet, port: Device, brid
     recorder.invalid(packet, 'the destination MAC is reserved for the link');
     return;
   }
-  if (sameMac(header, bridge)) packet.packetType = PacketType.host;
+  if (sameMac(header, 0, bridge)) packet.packetType = PacketType.host;
   packet.physicalIn = port;
   if (!filters(kernel, packet)) {
     packet.physicalIn = port;
@@ -96,7 +98,13 @@ function redirectFrame(kernel: Kernel, packet: Packet, bridge: Device): boolean 
 function forwardFrame(kernel: Kernel, packet: Packet, port: Device, bridge: Device): void {
   const { macs, clock, recorder } = kernel;
   const header = packet.linkHeader!;
-  macs.learn(bridge, port, header, clock.now);
+  if (isOwn(bridge, header, 6)) {
+    const source = formatMac(header, 6);
+    kernel.log.limited(
+      LogLevel.warning,
+      `${bridge.name}: received packet on ${port.name} with own address as source address (addr:${source}, vlan:0)`,
+    );
+  } else macs.learn(bridge, port, header, clock.now);
   if (header[0]! & 1) {
     const all = header.subarray(0, 6).every((byte) => byte === 0xff);
     packet.packetType = all ? PacketType.broadcast : PacketType.multicast;
@@ -104,7 +112,7 @@ function forwardFrame(kernel: Kernel, packet: Packet, port: Device, bridge: Devi
     passUp(kernel, packet, bridge);
     return;
   }
-  if (sameMac(header, bridge) || bridge.ports.some((each) => sameMac(header, each))) {
+  if (isOwn(bridge, header, 0)) {
     passUp(kernel, packet, bridge);
     return;
   }
@@ -191,8 +199,13 @@ function confirmCopy(kernel: Kernel, packet: Packet, bridge: Device): boolean {
   return kernel.conntrack.confirm(packet, at) === Verdict.accept;
 }
 
-function sameMac(header: Uint8Array, device: Device): boolean {
-  for (let i = 0; i < 6; i++) if (header[i] !== device.mac[i]) return false;
+/** Whether the address at `at` of a link header is the bridge's or one of its ports'. */
+function isOwn(bridge: Device, header: Uint8Array, at: number): boolean {
+  return sameMac(header, at, bridge) || bridge.ports.some((port) => sameMac(header, at, port));
+}
+
+function sameMac(header: Uint8Array, at: number, device: Device): boolean {
+  for (let i = 0; i < 6; i++) if (header[at + i] !== device.mac[i]) return false;
   return true;
 }
 

@@ -210,17 +210,22 @@ function windowOf(config: HashlimitConfig): number {
 }
 
 /**
- * Whether the packet is within its group's limit; counts it. Null where the kernel drops it at once: ports cut off, or the
- * table full. `mode` is that of the rule (`hashlimit_mt_common` in net/netfilter/xt_hashlimit.c).
+ * Whether the packet is within its group's limit; counts it. Where the kernel drops it at once, why: ports cut off
+ * (`no-group`), or the table `full`. `mode` is that of the rule (`hashlimit_mt_common` in net/netfilter/xt_hashlimit.c).
  */
-export function withinLimit(table: HashlimitTable, mode: number, packet: Packet, microseconds: number): boolean | null {
-  if (!fillKey(table.config, packet)) return null;
+export function withinLimit(
+  table: HashlimitTable,
+  mode: number,
+  packet: Packet,
+  microseconds: number,
+): boolean | 'no-group' | 'full' {
+  if (!fillKey(table.config, packet)) return 'no-group';
   const now = jiffiesAt(microseconds);
   const hash = jhash2(key, 9, 0);
   let entry = find(table, hash, now);
   if (entry === null) {
     entry = insert(table, hash, now);
-    if (entry === null) return null;
+    if (entry === null) return 'full';
   } else {
     refill(table, entry, now);
   }

@@ -14,6 +14,9 @@ import {
 } from './hashlimit-table.ts';
 import { parseUnit, rateOf } from './limit.ts';
 
+/** Level of the kernel log. */
+const ERROR = 3;
+
 interface HashlimitMatch extends HashlimitConfig {
   name: string;
   /** Length of a whole address of the family: 32 or 128. */
@@ -336,7 +339,8 @@ export const hashlimit = defineMatch<HashlimitMatch>({
     const above = (mode & Mode.invert) !== 0;
     return (packet) => {
       const within = withinLimit(table, mode, packet, machine.now());
-      if (within === null) {
+      if (typeof within !== 'boolean') {
+        if (within === 'full') machine.message(ERROR, `xt_hashlimit: max count of ${table.config.max} reached`);
         packet.hotdrop = true;
         return false;
       }

@@ -21,6 +21,8 @@ function find(name: string, family: Family): MatchExtension {
 class Bench {
   now = 1_700_000_000_000_000;
   randoms: number[] = [];
+  /** What the kernel log gets. */
+  readonly messages: string[] = [];
   private readonly named = new Map<string, unknown>();
   private readonly rules = new Map<string, unknown>();
   readonly machine: MachineServices;
@@ -31,6 +33,7 @@ class Bench {
       conntrack: { find: () => null, tupleOf: () => null },
       now: () => this.now,
       random: () => this.randoms.shift() ?? 0,
+      message: (level: number, line: string) => this.messages.push(`${level} ${line}`),
       namedState: (kind: string, name: string, make: () => unknown) => remember(this.named, `${kind} ${name}`, make),
     } as unknown as MachineServices;
   }
@@ -167,6 +170,7 @@ describe('hashlimit', () => {
     const second = ipv4(6, SYN, (bytes) => bytes.set([10, 0, 0, 9], 12));
     expect(test(second, at)).toBe(false);
     expect(second.hotdrop).toBe(true);
+    expect(bench.messages).toEqual(['3 xt_hashlimit: max count of 1 reached']);
   });
 });
 

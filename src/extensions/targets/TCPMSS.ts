@@ -13,6 +13,9 @@ import type { TcpMatch } from '../matches/tcp.ts';
 import { type Placement, refusePlacement } from './placement.ts';
 import { optionLength } from './tcp-options.ts';
 
+/** Level of the kernel log. */
+const ERROR = 3;
+
 /** The wanted maximum segment size; null: what the path's MTU allows. */
 interface TcpmssTarget {
   mss: number | null;
@@ -133,14 +136,17 @@ export const TCPMSS = defineTarget<TcpmssTarget>({
   explain: ({ mss }) =>
     mss === null ? "TCP's segment size is limited to what the path takes" : `TCP's segment size is limited to ${mss}`,
   memory: 'flow',
-  compile({ mss }, { family, machine: { host } }) {
+  compile({ mss }, { family, machine }) {
     if (mss !== null) return (packet) => limitSegmentSize(packet, mss);
     const headers = IP_HEADER[family] + TCP_HEADER;
     return (packet) => {
       const { src } = packet;
-      const back = host.route({ family, destination: [src[0]!, src[1]!, src[2]!, src[3]!] });
+      const back = machine.host.route({ family, destination: [src[0]!, src[1]!, src[2]!, src[3]!] });
       const mtu = Math.min(pathMtu(packet.route), pathMtu(back));
-      if (mtu <= headers) return Verdict.drop;
+      if (mtu <= headers) {
+        machine.message(ERROR, `xt_TCPMSS: unknown or invalid path-MTU (${mtu})`);
+        return Verdict.drop;
+      }
       return limitSegmentSize(packet, Math.min(mtu - headers, 0xffff));
     };
   },

@@ -112,13 +112,14 @@ const CROOKED = [
   '10.0.0.128/25 via 10.0.2.21 dev eth2',
 ];
 
-/** What the kernel is to write to its log by itself: invalid packets of all protocols or one, martians. */
+/** What the kernel is to write to its log by itself: invalid packets of all protocols or one, martians, bogus errors. */
 export function outspoken(random: Random, interfaces: readonly string[]): Record<string, number> {
   return {
     ...(random.chance(0.4)
       ? { 'net.netfilter.nf_conntrack_log_invalid': random.pick([255, 255, 1, 6, 17, 58, 132]) }
       : {}),
-    ...(random.chance(0.08)
+    ...(random.chance(0.05) ? { 'net.ipv4.icmp_ignore_bogus_error_responses': 0 } : {}),
+    ...(random.chance(0.06)
       ? { [`net.ipv4.conf.${random.pick(['all', ...interfaces.slice(0, 2)])}.log_martians`]: 1 }
       : {}),
   };

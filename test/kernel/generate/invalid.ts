@@ -76,6 +76,14 @@ function misdirected(random: Random, wrap: Wrap, family: Family, from: End, to: 
   ];
 }
 
+/** An error to the router about what it should have sent to a broadcast address. */
+function bogusError(random: Random, wrap: Wrap, to: string): PlannedPacket {
+  const whom = random.pick(['192.0.2.255', '10.0.0.255', '255.255.255.255', '10.0.0.10']);
+  const quote = ip({ source: to, destination: whom, protocol: 17 }, udp(53, 1024, Buffer.from('x'), to, whom));
+  const type = random.pick([3, 3, 4, 5, 11, 12]);
+  return wrap(1, icmp(type, random.pick([0, 1, 3, 4]), words16(0, 0), quote.subarray(0, random.pick([28, 20, 12]))));
+}
+
 function datagram(random: Random, wrap: Wrap, from: End, to: string): PlannedPacket {
   const lite = random.chance(0.4);
   const kind = random.pick(['good', 'bad', 'zero'] as const);
@@ -118,6 +126,7 @@ export function invalid(random: Random, family: Family, at: number, from: End, t
   if (kind < 0.5) return segments(random, wrap, at, from, to);
   if (kind < 0.68) return [icmpMessage(random, wrap, family, from, to)];
   if (kind < 0.76) return misdirected(random, wrap, family, from, to, at);
-  if (kind < 0.88) return [datagram(random, wrap, from, to)];
+  if (kind < 0.86) return [datagram(random, wrap, from, to)];
+  if (kind < 0.9 && family === 4) return [bogusError(random, wrap, to)];
   return chunks(random, wrap);
 }

@@ -278,7 +278,7 @@ export function oddity(random: Random, family: Family, bridged: boolean): Planne
         ? [
             packet(random, 4, from, to, 6, segment, {
               options: Buffer.from(
-                random.pick(['01010101', '07040400', '94040000', '0204ffff'].map((text) => text)),
+                random.pick(['01010101', '07040400', '94040000', '0204ffff', '8307040a00006300', '8907080a00006300']),
                 'hex',
               ),
             }),
