@@ -37,6 +37,8 @@ const plotFile = fileURLToPath(new URL('../docs/performance.svg', import.meta.ur
 const PACKETS = values.quick ? 100_000 : 500_000;
 const ROUNDS = Number(values.rounds) || (values.quick ? 1 : 3);
 const SECONDS = values.quick ? 1 : 3;
+/** Packets that are shared out to two cores: fewer are not worth loading the rules twice. */
+const SHARED = 2_000_000;
 const VARIANTS = ['legacy', 'nft'];
 
 const directory = mkdtempSync(path.join(os.tmpdir(), 'iptsim-bench-'));
@@ -125,6 +127,25 @@ function trace(kind, n, sender) {
   rmSync(state, { recursive: true });
 }
 
+/** How many times as fast two cores are as one, loading included, with a capture that is worth it. */
+function sharing(kind) {
+  const state = path.join(directory, `sharing-${kind}`);
+  mkdirSync(state);
+  writeFileSync(path.join(state, 'rules.v4'), rulesText(kind, 1000));
+  writeFileSync(
+    path.join(state, 'host.yaml'),
+    HOST_YAML.replace('sysctl: {', 'sysctl: { net.netfilter.nf_conntrack_max: 4000000,'),
+  );
+  const pcaps = captures(kind, 1000, SHARED).flatMap((bytes, d) => {
+    const file = path.join(state, `eth${d}.pcap`);
+    writeFileSync(file, bytes);
+    return ['--pcap', `eth${d}=${file}`];
+  });
+  const seconds = (jobs) => simulated(state, ['trace', ...pcaps, '--summary', '--jobs', `${jobs}`]).seconds;
+  report({ name: `--jobs 2, ${kind} 1000`, unit: 'times', ...inTurns({ iptsim: () => seconds(1) / seconds(2) }) });
+  rmSync(state, { recursive: true });
+}
+
 function loading(n) {
   const text = mixedRules(n);
   const state = path.join(directory, `load-${n}`);
@@ -184,6 +205,7 @@ try {
   const sender = why === null ? buildSender(directory) : null;
   const sizes = values.quick ? [10, 1000, 10_000] : [10, 100, 1000, 10_000, 100_000];
   for (const kind of values.kinds.split(',')) for (const n of sizes) trace(kind, n, sender);
+  if (!values.quick && os.cpus().length > 1) for (const kind of ['addr', 'ct']) sharing(kind);
   for (const n of values.quick ? [10_000] : [10_000, 100_000]) loading(n);
   for (const n of [0, 40_000]) command(n);
   if (existsSync(resultsFile)) compareWith(JSON.parse(readFileSync(resultsFile, 'utf8')));
