@@ -37,6 +37,11 @@ export function receiveLocalIpv4(kernel: Kernel, packet: Packet): void {
   const { recorder } = kernel;
   switch (packet.protocol) {
     case Protocol.icmp:
+      // Without a whole header no socket gets it (icmp_filter), and nobody else either.
+      if (packet.transport + 8 > packet.bytes.length) {
+        recorder.reached(packet);
+        break;
+      }
       recorder.delivered(packet);
       receiveIcmp(kernel, packet);
       break;
@@ -96,7 +101,7 @@ function logBogusError(kernel: Kernel, packet: Packet, device: Device): void {
 /** icmp_rcv: echo and timestamp requests are answered. */
 function receiveIcmp(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
-  if (transport + 8 > bytes.length || foldSum(sumWords(bytes, transport, bytes.length)) !== 0xffff) return;
+  if (foldSum(sumWords(bytes, transport, bytes.length)) !== 0xffff) return;
   const type = bytes[transport]!;
   const { host } = kernel;
   const group = packet.route?.type === 'broadcast' || packet.route?.type === 'multicast';

@@ -34,6 +34,11 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
   const { recorder } = kernel;
   switch (packet.protocol) {
     case Protocol.icmpv6:
+      // Without type and code, or with a wrong checksum, no socket gets it (icmpv6_filter, rawv6_rcv_skb), and nobody else either.
+      if (packet.transport + 4 > packet.bytes.length || !checksumAccepted(packet, Protocol.icmpv6)) {
+        recorder.reached(packet);
+        break;
+      }
       recorder.delivered(packet);
       receiveIcmpv6(kernel, packet);
       break;
@@ -158,9 +163,7 @@ function acceptsOptions(kernel: Kernel, packet: Packet, at: number): boolean {
 /** icmpv6_rcv: echo requests are answered. */
 function receiveIcmpv6(kernel: Kernel, packet: Packet): void {
   const { bytes, transport } = packet;
-  if (transport + 8 > bytes.length) return;
-  if (!checksumAccepted(packet, Protocol.icmpv6)) return;
-  if (bytes[transport] !== ECHO) return;
+  if (transport + 8 > bytes.length || bytes[transport] !== ECHO) return;
   const { host } = kernel;
   if (host.sysctl('net.ipv6.icmp.echo_ignore_all') !== 0) return;
   const group = isMulticast(packet.dst);
