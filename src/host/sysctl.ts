@@ -107,6 +107,7 @@ const DEFAULTS: Readonly<Record<string, number>> = {
   'net.netfilter.nf_conntrack_timestamp': 0,
   'net.netfilter.nf_conntrack_udp_timeout': 30,
   'net.netfilter.nf_conntrack_udp_timeout_stream': 120,
+  // Without effect: what a simulated machine logs is always heard, as that of the first namespace is.
   'net.netfilter.nf_log_all_netns': 1,
 };
 
