@@ -76,7 +76,7 @@ function logLine(sent: Buffer, line: string): string {
 }
 
 /** Reports about earlier messages of whoever, and about rules and devices that are made, also elsewhere on the machine. */
-const NOISE = / callbacks suppressed$|^\d (xt_connbytes: |mapping of prio |\S+: port \d|\S+: entered |\S+: left )/;
+const NOISE = / callbacks suppressed$|^\d (xt_connbytes: |mapping of prio |\S+( \(\w+\))?: (port \d|entered |left ))/;
 
 /** Bytes to compare: what the kernel draws at random becomes 0. */
 function normal(sent: Buffer, out: { dev: string; hex: string }): string {
