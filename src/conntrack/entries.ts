@@ -1,3 +1,4 @@
+import { LogLevel } from '../datapath/log-level.ts';
 import type { Packet } from '../packet/packet.ts';
 import type { Observer } from '../trace/steps.ts';
 import { applicationOf, policyOf } from './applications/registry.ts';
@@ -19,9 +20,6 @@ import { Sidelines } from './sidelines.ts';
 import { ConntrackTable, Extra, Field } from './table.ts';
 import type { Tracking } from './tracking.ts';
 import { hashTuple } from './tuple.ts';
-
-/** Level of the kernel log. */
-const WARNING = 4;
 
 /** The entries with all that belongs to them: their making, ageing and end. What the hooks do with them is in service.ts. */
 export class ConntrackEntries implements Tracking {
@@ -55,7 +53,7 @@ export class ConntrackEntries implements Tracking {
     this.share = dependencies.share ?? null;
     if (this.share !== null) this.settings.max = Math.floor(this.settings.max / this.share.parts);
     this.expectations = new Expectations(this.table, this.settings.expectMax, policyOf, this.statistics);
-    this.expectations.full = () => this.log?.limited(WARNING, 'nf_conntrack: expectation table full');
+    this.expectations.full = () => this.log?.limited(LogLevel.warning, 'nf_conntrack: expectation table full');
   }
 
   /** Whoever listens hears of all changes from now on; null: nobody. */

@@ -1,5 +1,6 @@
 import type { ConntrackTemplate } from '../datapath/environment.ts';
 import type { HookState } from '../datapath/hooks.ts';
+import { LogLevel } from '../datapath/log-level.ts';
 import { Verdict, type VerdictCode } from '../datapath/verdicts.ts';
 import { wholeAddress } from '../packet/address-text.ts';
 import { ConntrackInfo, type Packet } from '../packet/packet.ts';
@@ -40,8 +41,6 @@ export function createConntrack(dependencies: ConntrackDependencies): ConntrackS
 }
 
 const DEFAULT_ZONE = 3 << 16;
-/** Level of the kernel log. */
-const WARNING = 4;
 /** The value of nf_conntrack_log_invalid that means every protocol. */
 const EVERY_PROTOCOL = 255;
 
@@ -109,7 +108,7 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
       if (found === null) return this.invalid(packet, this.lastReason);
       if (found === 'full') {
         this.statistics.drop++;
-        this.log?.limited(WARNING, 'nf_conntrack: nf_conntrack: table full, dropping packet');
+        this.log?.limited(LogLevel.warning, 'nf_conntrack: nf_conntrack: table full, dropping packet');
         if (this.observer !== null) {
           this.observer({ kind: 'conntrack', event: 'full', state: 'INVALID', reason: 'nf_conntrack: table full' });
         }

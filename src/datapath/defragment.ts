@@ -12,7 +12,8 @@ import type { SimulationClock } from './clock.ts';
 import type { Host } from './environment.ts';
 import { sendIcmpError, sendIcmpv6Error } from './icmp-error.ts';
 import type { Kernel } from './kernel.ts';
-import { type KernelLog, LogLevel } from './kernel-log.ts';
+import type { KernelLog } from './kernel-log.ts';
+import { LogLevel } from './log-level.ts';
 import type { Recorder } from './recorder.ts';
 import type { Share } from './share.ts';
 

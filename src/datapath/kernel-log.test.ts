@@ -7,7 +7,8 @@ import { parsePacket } from '../packet/notation/parse.ts';
 import { Packet } from '../packet/packet.ts';
 import { SimulationClock } from './clock.ts';
 import { FragmentQueues } from './defragment.ts';
-import { KernelLog, LogLevel } from './kernel-log.ts';
+import { KernelLog } from './kernel-log.ts';
+import { LogLevel } from './log-level.ts';
 import { Recorder } from './recorder.ts';
 
 function logOf(sysctl = ''): { log: KernelLog; clock: SimulationClock; recorder: Recorder; lines(): string[] } {

@@ -3,10 +3,8 @@ import { DEFAULT_FLAGS, formatLogLine } from '../trace/reporters/kernel-log/line
 import type { SimulationClock } from './clock.ts';
 import type { Host } from './environment.ts';
 import { Hook, type HookState } from './hooks.ts';
+import { LogLevel } from './log-level.ts';
 import type { Recorder } from './recorder.ts';
-
-/** Levels of the kernel log (syslog.h) at which the stack writes by itself. */
-export const LogLevel = { error: 3, warning: 4, notice: 5, info: 6 } as const;
 
 /** NF_LOG_PREFIXLEN, its closing 0 included. */
 const PREFIX_SIZE = 128;

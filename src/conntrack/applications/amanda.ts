@@ -1,3 +1,4 @@
+import { LogLevel } from '../../datapath/log-level.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { Direction } from '../connection.ts';
 import type { Application, Sighting } from './application.ts';
@@ -15,7 +16,7 @@ function help(sighting: Sighting): string | null {
   entry.expiry = entry.confirmed ? conntrack.now() + MASTER_TIMEOUT : MASTER_TIMEOUT;
   const data = packet.transport + 8;
   if (data >= packet.bytes.length) {
-    conntrack.log?.limited(3, `amanda_help: skblen = ${packet.bytes.length}`);
+    conntrack.log?.limited(LogLevel.error, `amanda_help: skblen = ${packet.bytes.length}`);
     return null;
   }
   const text = latin1(packet.bytes, data);

@@ -1,3 +1,4 @@
+import { LogLevel } from '../../datapath/log-level.ts';
 import { formatAddress4 } from '../../packet/address-text.ts';
 import { ConntrackInfo } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
@@ -63,7 +64,10 @@ function help(sighting: Sighting): string | null {
   const own = words[entry.tupleAt(direction)]!;
   if ((own !== found.address && words[reply + 4] !== found.address) || found.port === 0) {
     const end = `${formatAddress4(found.address)}:${found.port}`;
-    sighting.conntrack.log?.limited(4, `nf_conntrack_irc: Forged DCC command from ${formatAddress4(own)}: ${end}`);
+    sighting.conntrack.log?.limited(
+      LogLevel.warning,
+      `nf_conntrack_irc: Forged DCC command from ${formatAddress4(own)}: ${end}`,
+    );
     return null;
   }
   const awaited = expectation(sighting, 'irc', {

@@ -7,7 +7,7 @@ import { Hook, type HookState } from '../hooks.ts';
 import { acceptIpv4, routeIpv4 } from '../ipv4/input.ts';
 import { acceptIpv6, routeIpv6 } from '../ipv6/input.ts';
 import { addressOf, type Kernel, noteRoute, usable } from '../kernel.ts';
-import { LogLevel } from '../kernel-log.ts';
+import { LogLevel } from '../log-level.ts';
 import { pieceOf } from '../output.ts';
 import { receiveIp } from '../receive.ts';
 import { Stage } from '../stages.ts';

@@ -7,7 +7,7 @@ import { validateReceived } from '../../packet/validate.ts';
 import { Hook } from '../hooks.ts';
 import { sendIcmpError } from '../icmp-error.ts';
 import { type Kernel, noteRoute } from '../kernel.ts';
-import { LogLevel } from '../kernel-log.ts';
+import { LogLevel } from '../log-level.ts';
 import { send } from '../output.ts';
 import { Stage } from '../stages.ts';
 import { readOptions, recordWayOut } from './options.ts';

@@ -11,7 +11,7 @@ import { completeRequest, connectedSocket, rememberRequest, reopensConnection } 
 import type { SocketAnswer } from '../environment.ts';
 import { sendIcmpError, sourceFor } from '../icmp-error.ts';
 import { addressOf, type Kernel, noteAnswer, replyMark, sendFromIcmp, sendFromKernel, usable } from '../kernel.ts';
-import { LogLevel } from '../kernel-log.ts';
+import { LogLevel } from '../log-level.ts';
 import { resetFor } from '../reject.ts';
 import { answerOptions } from './options.ts';
 

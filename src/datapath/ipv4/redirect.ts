@@ -2,7 +2,7 @@ import { formatAddress4 } from '../../packet/address-text.ts';
 import type { Packet } from '../../packet/packet.ts';
 import { sendIcmpError } from '../icmp-error.ts';
 import { addressOf, type Kernel } from '../kernel.ts';
-import { LogLevel } from '../kernel-log.ts';
+import { LogLevel } from '../log-level.ts';
 import { MOST_REDIRECTS } from './peers.ts';
 
 const REDIRECT = 5;

@@ -1,3 +1,4 @@
+import { LogLevel } from '../../datapath/log-level.ts';
 import { scanDecimal, scanUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, UsageError } from '../contract.ts';
 import { badValue, listWords, storedName } from '../words.ts';
@@ -13,9 +14,6 @@ import {
   withinLimit,
 } from './hashlimit-table.ts';
 import { parseUnit, rateOf } from './limit.ts';
-
-/** Level of the kernel log. */
-const ERROR = 3;
 
 interface HashlimitMatch extends HashlimitConfig {
   name: string;
@@ -340,7 +338,8 @@ export const hashlimit = defineMatch<HashlimitMatch>({
     return (packet) => {
       const within = withinLimit(table, mode, packet, machine.now());
       if (typeof within !== 'boolean') {
-        if (within === 'full') machine.message(ERROR, `xt_hashlimit: max count of ${table.config.max} reached`);
+        if (within === 'full')
+          machine.message(LogLevel.error, `xt_hashlimit: max count of ${table.config.max} reached`);
         packet.hotdrop = true;
         return false;
       }

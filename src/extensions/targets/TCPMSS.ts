@@ -1,5 +1,6 @@
 import type { RouteAnswer } from '../../datapath/environment.ts';
 import { Hook } from '../../datapath/hooks.ts';
+import { LogLevel } from '../../datapath/log-level.ts';
 import { Verdict, type VerdictCode } from '../../datapath/verdicts.ts';
 import { readUint16, writeUint16 } from '../../packet/bytes.ts';
 import { replaceLong, replaceWord } from '../../packet/checksum.ts';
@@ -12,9 +13,6 @@ import { defineTarget, type RuleSite, UsageError } from '../contract.ts';
 import type { TcpMatch } from '../matches/tcp.ts';
 import { type Placement, refusePlacement } from './placement.ts';
 import { optionLength } from './tcp-options.ts';
-
-/** Level of the kernel log. */
-const ERROR = 3;
 
 /** The wanted maximum segment size; null: what the path's MTU allows. */
 interface TcpmssTarget {
@@ -144,7 +142,7 @@ export const TCPMSS = defineTarget<TcpmssTarget>({
       const back = machine.host.route({ family, destination: [src[0]!, src[1]!, src[2]!, src[3]!] });
       const mtu = Math.min(pathMtu(packet.route), pathMtu(back));
       if (mtu <= headers) {
-        machine.message(ERROR, `xt_TCPMSS: unknown or invalid path-MTU (${mtu})`);
+        machine.message(LogLevel.error, `xt_TCPMSS: unknown or invalid path-MTU (${mtu})`);
         return Verdict.drop;
       }
       return limitSegmentSize(packet, Math.min(mtu - headers, 0xffff));
