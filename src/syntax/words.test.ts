@@ -9,6 +9,8 @@ describe('words of a restore line', () => {
     expect(splitWords('a"b"c ""')).toEqual(['ab', 'c', '']);
     expect(splitWords('"a\\"b\\\\c"')).toEqual(['a"b\\c']);
     expect(splitWords('open "till the end')).toEqual(['open', 'till the end']);
+    expect(splitWords('"till \\')).toEqual(['till ']);
+    expect(splitWords('a\\ "b\\""\t"c"d\n')).toEqual(['a\\', 'b"', 'c', 'd']);
   });
 
   it('gives back what save texts quote', () => {
