@@ -44,6 +44,7 @@ const DEFAULTS: Readonly<Record<string, number>> = {
   'net.ipv4.route.error_cost': 250,
   'net.ipv4.route.min_adv_mss': 256,
   'net.ipv4.route.min_pmtu': 552,
+  'net.ipv4.tcp_early_demux': 1,
   'net.ipv4.tcp_ecn': 2,
   'net.ipv4.tcp_sack': 1,
   'net.ipv4.tcp_syncookies': 1,

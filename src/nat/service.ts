@@ -12,6 +12,7 @@ import { Hook, type HookState } from '../datapath/hooks.ts';
 import { Verdict, type VerdictCode } from '../datapath/verdicts.ts';
 import type { Device } from '../host/device.ts';
 import { formatAddress } from '../packet/address-text.ts';
+import { pullHeader } from '../packet/fragmentation.ts';
 import { ConntrackInfo, type Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { setEnd } from '../packet/rewrite.ts';
@@ -46,6 +47,8 @@ export function createNat(conntrack: ConntrackEntries): NatService {
 }
 
 const DONE: Readonly<Record<Manip, number>> = { source: Status.sourceNatDone, destination: Status.destinationNatDone };
+/** Bytes of its header that a translated packet has in one piece afterwards (tcp_manip_pkt, sctp_manip_pkt). */
+const WRITABLE: Readonly<Record<number, number>> = { [Protocol.tcp]: 20, [Protocol.sctp]: 12 };
 const CHANGED: Readonly<Record<Manip, number>> = { source: Status.sourceNat, destination: Status.destinationNat };
 const BOTH = Status.sourceNat | Status.destinationNat;
 
@@ -128,6 +131,7 @@ export class NatService implements Nat, NatLink {
     const address = manip === 'source' ? this.targetSource : this.targetDestination;
     // Eight bytes must be there even of a GRE header that needs only four (gre_manip_pkt).
     if (packet.protocol === Protocol.gre && packet.transport + 8 > packet.bytes.length) return Verdict.drop;
+    pullHeader(packet, WRITABLE[packet.protocol] ?? 0);
     if (!setEnd(packet, manip, address, portOf(this.target, manip))) return Verdict.drop;
     if (this.observer !== null) {
       this.observer({ kind: 'nat', manip, before: from, after: endText(packet, manip), mapping: mappingText(entry) });

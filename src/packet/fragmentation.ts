@@ -19,6 +19,24 @@ export function needsFragmenting(packet: Packet, mtu: number): boolean {
     : packet.fragmentMaxSize > 0 && length > packet.fragmentMaxSize;
 }
 
+/**
+ * Brings the first `length` bytes of the transport header into one piece, as whoever reads or writes it does (pskb_may_pull): a datagram that came in
+ * smaller fragments has other boundaries then.
+ */
+export function pullHeader(packet: Packet, length: number): void {
+  const { fragmentSizes, family, headerLength, fragmentHeaderWas, transport } = packet;
+  if (fragmentSizes === null) return;
+  const [first = 0, ...rest] = fragmentSizes;
+  let missing = length + transport - (family === 4 ? headerLength : fragmentHeaderWas) - first;
+  if (missing <= 0 || transport + length > packet.bytes.length) return;
+  const sizes = [first + missing];
+  for (const size of rest) {
+    if (size > missing) sizes.push(size - missing);
+    missing = Math.max(0, missing - size);
+  }
+  packet.fragmentSizes = sizes;
+}
+
 /** True if pieces of those sizes may leave as they came: each fits, each but the last is a multiple of 8. */
 function keepsBoundaries(sizes: readonly number[] | null, payload: number, room: number): sizes is readonly number[] {
   if (sizes === null) return false;

@@ -1,7 +1,9 @@
 import type { Device } from '../../host/device.ts';
 import { formatAddress4 } from '../../packet/address-text.ts';
 import { decode } from '../../packet/decode.ts';
+import { pullHeader } from '../../packet/fragmentation.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
+import { Protocol } from '../../packet/protocol.ts';
 import { setTtl, ttlOf } from '../../packet/rewrite.ts';
 import { validateReceived } from '../../packet/validate.ts';
 import { Hook } from '../hooks.ts';
@@ -41,6 +43,7 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
   let redirects = false;
   let swallowed = '';
   if (packet.route === null) {
+    lookForSocket(kernel, packet);
     const input = host.routeInput(packet, device);
     ({ action, icmpType, icmpCode, limited, redirect: redirects } = input);
     noteRoute(kernel, input.route, Hook.prerouting);
@@ -160,4 +163,14 @@ function exceedsMtu(packet: Packet, mtu: number): boolean {
 export function forwardedIpv4(kernel: Kernel, packet: Packet): void {
   if (packet.options !== null) recordWayOut(kernel, packet, packet.options);
   send(kernel, packet);
+}
+
+const TCP_HEADER = 20;
+
+/** The look for a connected socket before routing (tcp_v4_early_demux): all that is seen of it is that the TCP header is in one piece afterwards. */
+function lookForSocket({ host }: Kernel, packet: Packet): void {
+  if (packet.fragmentSizes === null || packet.protocol !== Protocol.tcp || packet.packetType !== PacketType.host)
+    return;
+  if (packet.socket !== null || host.sysctl('net.ipv4.ip_early_demux') === 0) return;
+  if (host.sysctl('net.ipv4.tcp_early_demux') !== 0) pullHeader(packet, TCP_HEADER);
 }

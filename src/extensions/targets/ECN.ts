@@ -1,5 +1,6 @@
 import { Verdict } from '../../datapath/verdicts.ts';
 import { readUint16 } from '../../packet/bytes.ts';
+import { pullHeader } from '../../packet/fragmentation.ts';
 import { Protocol } from '../../packet/protocol.ts';
 import { setEcn, setTransportWord } from '../../packet/rewrite.ts';
 import { defineTarget, UsageError } from '../contract.ts';
@@ -92,7 +93,10 @@ export const ECN = defineTarget<EcnTarget>({
       const { bytes, transport } = packet;
       if (transport + TCP_HEADER > bytes.length) return Verdict.drop;
       const word = readUint16(bytes, transport + 12);
-      setTransportWord(packet, 12, (word & ~touched) | set);
+      const wanted = (word & ~touched) | set;
+      if (wanted === word) return Verdict.next;
+      pullHeader(packet, TCP_HEADER);
+      setTransportWord(packet, 12, wanted);
       return Verdict.next;
     };
   },

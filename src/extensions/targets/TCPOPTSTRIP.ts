@@ -1,4 +1,5 @@
 import { Verdict } from '../../datapath/verdicts.ts';
+import { pullHeader } from '../../packet/fragmentation.ts';
 import { setTransportByte } from '../../packet/rewrite.ts';
 import { parseUnsigned } from '../../syntax/numbers.ts';
 import { defineTarget, UsageError } from '../contract.ts';
@@ -63,6 +64,7 @@ export const TCPOPTSTRIP = defineTarget<TcpoptstripTarget>({
       if (transport + TCP_HEADER > bytes.length) return Verdict.drop;
       const headerLength = (bytes[transport + 12]! >>> 4) * 4;
       if (headerLength < TCP_HEADER || transport + headerLength > bytes.length) return Verdict.drop;
+      pullHeader(packet, headerLength);
       for (let i = TCP_HEADER; i < headerLength - 1; ) {
         const length = optionLength(bytes, transport + i);
         if (i + length > headerLength) break;
