@@ -224,6 +224,8 @@ class SimulatedHost implements Host, InputHost {
     flow.sourcePort = query.sourcePort ?? 0;
     flow.destinationPort = query.destinationPort ?? 0;
     const device = query.outDevice ?? null;
+    const bySource = output && device === null ? this.#routeOfGroup(query) : null;
+    if (bySource !== null) return bySource;
     const prefer = query.preferDevice ?? null;
     const result = query.family === 4 ? this.lookup4(flow, device) : this.#policy[6].lookup(flow, device, prefer);
     let answer = this.answerOf(result, output);
@@ -251,13 +253,27 @@ class SimulatedHost implements Host, InputHost {
     ) {
       return noRoute();
     }
-    // A limited broadcast or a multicast group goes out over what the unicast route says.
+    // Without a source a limited broadcast or a multicast group goes out over what the unicast route says.
     if (output && query.family === 4 && answer.type === 'unicast') {
       const destination = query.destination[0];
       if (destination === 0xffffffff) return { ...answer, type: 'broadcast', gateway: null };
       if (destination >>> 28 === 14) return { ...answer, type: 'multicast', gateway: null };
     }
     return answer;
+  }
+
+  /** A multicast group or the limited broadcast is reached over the interface that has the source, whatever the routes say (ip_route_output_key_hash_rcu). */
+  #routeOfGroup({ family, source, destination: [destination] }: RouteQuery): RouteAnswer | null {
+    if (family !== 4 || source === undefined || source[0] === 0) return null;
+    const type = destination === 0xffffffff ? 'broadcast' : destination >>> 28 === 14 ? 'multicast' : null;
+    if (type === null) return null;
+    const has = (device: Device): boolean =>
+      source[0] >>> 24 === 127
+        ? device.kind === 'loopback'
+        : device.addresses.some((each) => each.family === 4 && each.address[0] === source[0]);
+    const device = this.devices.find(has);
+    if (device === undefined) return noRoute();
+    return { ...noRoute(), type, device, mtu: device.mtu, text: `${type} dev ${device.name}, by its source` };
   }
 
   routeInput(packet: Packet, device: Device): InputRoute {
