@@ -19,6 +19,14 @@ export function send(kernel: Kernel, packet: Packet): void {
   kernel.runner.run(packet, Hook.postrouting, packet.inDevice, route.device, Stage.transmit);
 }
 
+/** Scope of a group that ends with the interface (RFC 4291). */
+const NODE_LOCAL = 1;
+
+/** The scope that stands in the address of a group. */
+function scopeOf(group: Uint32Array): number {
+  return (group[0]! >>> 16) & 15;
+}
+
 const ALL_HOSTS = 0xe0000001;
 
 /** Whether the machine gets a copy of what it sends to many (ip_mc_output, ip6_finish_output2). */
@@ -53,7 +61,14 @@ export function loopBack(kernel: Kernel, packet: Packet): void {
 
 /** POSTROUTING is done: in pieces if it does not fit, and out of its device (ip_finish_output, ip6_finish_output). */
 export function transmit(kernel: Kernel, packet: Packet): void {
-  if (packet.family === 6 && hearsItself(kernel, packet)) sendToItself(kernel, packet);
+  if (packet.family === 6 && packet.dst[0]! >>> 24 === 0xff) {
+    if (hearsItself(kernel, packet)) sendToItself(kernel, packet);
+    // What the copy met may have changed the address; only this much of it is looked at.
+    if (scopeOf(packet.dst) <= NODE_LOCAL && packet.route!.device!.kind !== 'loopback') {
+      kernel.recorder.dropped(packet, 'a group of this node only');
+      return;
+    }
+  }
   if (!needsFragmenting(packet, packet.route!.mtu)) {
     transmitOn(kernel, packet, packet.route!.device!);
     return;

@@ -1,7 +1,7 @@
 /** What `ip_rcv` and `ipv6_rcv` refuse before PREROUTING. */
 import { readUint16, readUint32 } from './bytes.ts';
 import { ipv4HeaderChecksumHolds } from './checksum.ts';
-import type { Packet } from './packet.ts';
+import { type Packet, PacketType } from './packet.ts';
 import { Protocol } from './protocol.ts';
 
 /** Why a packet is refused, and the ICMPv6 parameter problem that goes back for it. */
@@ -50,7 +50,8 @@ function validate6(packet: Packet, loopback: boolean, maxOptions: number): Refus
   }
   if (bytes[24] === 0xff) {
     const scope = bytes[25]! & 15;
-    if (!loopback && scope === 1) return refuse('interface-local multicast on a network');
+    if (!loopback && packet.packetType !== PacketType.loopback && scope === 1)
+      return refuse('interface-local multicast on a network');
     if (scope === 0) return refuse('multicast of the reserved scope 0');
   }
   if (bytes[8] === 0xff) return refuse('a multicast address as source');

@@ -1,7 +1,7 @@
 import { readUint16 } from '../../packet/bytes.ts';
 import { jhash2 } from '../../packet/jhash.ts';
 import type { Packet } from '../../packet/packet.ts';
-import { portsOffset } from '../../packet/protocol.ts';
+import { Protocol, portsOffset } from '../../packet/protocol.ts';
 import { HZ, jiffiesAt, millisecondsToJiffies } from '../jiffies.ts';
 
 /** Bits of `HashlimitConfig.mode` (XT_HASHLIMIT_*). */
@@ -101,7 +101,8 @@ function fillKey(config: HashlimitConfig, packet: Packet): boolean {
   if (mode & Mode.source) maskInto(packet.src, config.sourceMask, 0);
   if (mode & Mode.destination) maskInto(packet.dst, config.destinationMask, 4);
   if ((mode & (Mode.sourcePort | Mode.destinationPort)) === 0) return true;
-  if (packet.protocol === -1) return false;
+  // ipv6_skip_exthdr finds nothing behind `no next header`.
+  if (packet.protocol === -1 || (packet.family === 6 && packet.protocol === Protocol.noNextHeader)) return false;
   const offset = portsOffset(packet.protocol);
   if (offset < 0) return true;
   const at = packet.transport + offset;
