@@ -76,6 +76,8 @@ export interface InputRoute {
   icmpCode: number;
   /** The error is one of those of `ip_error`, which are limited per source address by net.ipv4.route.error_burst and error_cost. */
   limited: boolean;
+  /** For `drop` in IPv4: only once its options were read, as they are where packets are taken in or forwarded. */
+  isTaken: boolean;
   /** What of it is a martian that log_martians tells of; null: nothing (in a multicast it is dropped without a word). */
   martian: 'source' | 'destination' | null;
   /** Realms of its source (upper half) and its destination, for `-m realm` (`tclassid`). */

@@ -67,6 +67,7 @@ export function emptyInputRoute(): InputRoute {
     redirect: false,
     realm: 0,
     martian: null,
+    isTaken: false,
   };
 }
 
@@ -79,12 +80,19 @@ function reset(out: InputRoute): void {
   out.redirect = false;
   out.realm = 0;
   out.martian = null;
+  out.isTaken = false;
 }
 
 function drop(out: InputRoute, reason: string): InputRoute {
   out.action = 'drop';
   out.reason = reason;
   return out;
+}
+
+/** It is dropped where a packet for this machine would be taken in (ip_error). */
+function takeAndDrop(out: InputRoute, reason: string): InputRoute {
+  out.isTaken = true;
+  return drop(out, reason);
 }
 
 /** A packet that cannot come from its source, or cannot go to its destination (ip_handle_martian_source, martian_destination). */
@@ -220,10 +228,10 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
   const settings = host.settings4(device);
   const forwards = settings.forwarding;
   if (route === null || !isUsable(route)) {
-    if (!forwards) return drop(out, 'no route, and this interface does not forward');
+    if (!forwards) return takeAndDrop(out, 'no route, and this interface does not forward');
     out.limited = true;
     const kind = refusedBy !== null ? refusedBy.action : route === null ? 'none' : route.type;
-    if (kind === 'blackhole') return drop(out, `blackhole: ${out.route.text}`);
+    if (kind === 'blackhole') return takeAndDrop(out, `blackhole: ${out.route.text}`);
     if (kind === 'prohibit') return refuse(out, 3, 13, `prohibited: ${out.route.text}`);
     if (kind === 'unreachable' && refusedBy === null) return refuse(out, 3, 1, `unreachable: ${out.route.text}`);
     return refuse(out, 3, 0, refusedBy === null ? 'no route' : `unreachable: ${out.route.text}`);
@@ -236,7 +244,7 @@ export function routeInput4(host: InputHost, packet: Packet, device: Device, out
     out.realm = (flow.sourceRealm << 16) >>> 0;
     return out;
   }
-  if (!forwards) return drop(out, 'not for this machine, and this interface does not forward');
+  if (!forwards) return takeAndDrop(out, 'not for this machine, and this interface does not forward');
   if (route.type !== 'unicast' && route.type !== 'broadcast') return martian(out, 'destination');
   const check = validateSource4(host, packet, device, packet.dst, route.device);
   if (check < 0) return martian(out, 'source');

@@ -86,6 +86,7 @@ export class AssumedHost implements Host {
       limited: false,
       redirect: false,
       martian: null,
+      isTaken: false,
       realm: 0,
     };
     const out = this.current?.out ?? null;

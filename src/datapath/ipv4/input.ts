@@ -47,9 +47,8 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
     const input = host.routeInput(packet, device);
     ({ action, icmpType, icmpCode, limited, redirect: redirects } = input);
     noteRoute(kernel, input.route, Hook.prerouting);
-    // A blackhole takes packets in once their options were read (ip_error).
-    swallowed = input.route.type === 'blackhole' ? input.reason : '';
-    if (action === 'drop' && swallowed === '') {
+    if (input.isTaken) swallowed = input.reason;
+    else if (action === 'drop') {
       if (input.martian !== null) logMartian(kernel, packet, device, input.martian);
       recorder.dropped(packet, input.reason);
       return;
