@@ -145,8 +145,6 @@ export function counters(text: string): Map<string, { counter: string; rule: str
 
 /** Seconds. */
 const SOON = 3;
-/** Longer than the waits of a scenario together. */
-const SLACK = 8;
 const TIMEOUTS = [10, 30, 60, 120, 180, 300, 600, 432000];
 
 function conntrackLines(text: string): string[] {
@@ -158,7 +156,7 @@ function conntrackLines(text: string): string[] {
       const left = Number(words[4]);
       // The kernel is asked a moment later: what is about to end may have ended.
       if (left <= SOON) return [];
-      const near = TIMEOUTS.find((timeout) => timeout - SLACK <= left && left <= timeout);
+      const near = TIMEOUTS.find((timeout) => left <= timeout);
       words[4] = near === undefined ? '?' : String(near);
       return words.filter((word) => word !== '').join(' ');
     })
