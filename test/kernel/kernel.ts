@@ -5,6 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { answerTo } from './answer.ts';
 import { watchEvents } from './events.ts';
+import { FINGERPRINTS } from './generate/fingerprints.ts';
 import { buildRouter, inRouter, type Namespaces, namespacesAt, removeNamespaces } from './router.ts';
 import type { HostDescription, Outcome, PlannedPacket, Scenario, SentPacket } from './scenario.ts';
 
@@ -93,6 +94,8 @@ export async function runKernel(
     const restore = async (tool: string, text: string): Promise<void> => {
       if (text !== '') await inRouter(namespaces, [tool, ...(tool === 'ipset' ? ['restore'] : [])], text);
     };
+    // Another run may have taken them away.
+    if (scenario.rulesV4.includes('-m osf')) changeFingerprints(FINGERPRINTS, 'add');
     await restore('ipset', scenario.ipsets);
     await restore(`iptables-${variant}-restore`, scenario.rulesV4);
     await restore(`ip6tables-${variant}-restore`, scenario.rulesV6);

@@ -192,7 +192,6 @@ async function main(): Promise<number> {
       if (values.every !== undefined && next % Number(values.every) === 0) progress(played, next);
     }
   };
-  changeFingerprints(FINGERPRINTS, 'add');
   await Promise.all(Array.from({ length: places }, (_, place) => worker(place)));
   changeFingerprints(FINGERPRINTS, 'remove');
   process.stdout.write(figuresText(played.profiles, played.figures));
