@@ -35,7 +35,9 @@ export function routeIpv6(kernel: Kernel, packet: Packet): void {
       recorder.dropped(packet, 'multicast group without member');
       return;
     }
-    deliverIpv6(kernel, packet);
+    // A copy by TEE keeps its way to the gateway, so it is none for this machine.
+    if (packet.route.type === 'unicast') forwardIpv6(kernel, packet);
+    else deliverIpv6(kernel, packet);
     return;
   }
   const input = host.routeInput(packet, packet.inDevice!);
