@@ -7,8 +7,8 @@ import { type Kernel, localOut, noteAnswer, usable } from './kernel.ts';
 import { pieceOf } from './output.ts';
 
 /**
- * TEE: a copy of the packet as it is now goes to the gateway, untracked, through OUTPUT and POSTROUTING (nf_dup_ipv4, nf_dup_ipv6). Copies are
- * not copied again.
+ * TEE: a copy of the packet as it is now goes to the gateway, untracked, through OUTPUT and POSTROUTING (nf_dup_ipv4, nf_dup_ipv6). While it is on its way
+ * nothing else is copied, neither the copy nor what the machine answers to it (in_nf_duplicate).
  */
 export function duplicate(
   kernel: Kernel,
@@ -17,7 +17,7 @@ export function duplicate(
   gateway: AddressWords,
   device: Device | null,
 ): void {
-  if (packet.isCopy) return;
+  if (kernel.duplicating) return;
   const route = kernel.host.route({
     family: packet.family,
     destination: gateway,
@@ -40,5 +40,7 @@ export function duplicate(
   copy.inDevice = route.device;
   copy.outDevice = route.device;
   noteAnswer(kernel, 'a copy (TEE)');
+  kernel.duplicating = true;
   localOut(kernel, copy);
+  kernel.duplicating = false;
 }

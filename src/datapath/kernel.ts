@@ -35,6 +35,8 @@ export interface Kernel {
   readonly backlog: Packet[];
   /** While the kernel's ICMP socket of a family sends: nothing else can be sent by it meanwhile (icmp_xmit_lock). */
   readonly icmpBusy: Record<Family, boolean>;
+  /** While TEE sends a copy. */
+  duplicating: boolean;
   /** Connected sockets of processes that sent something in this run, by `socketKey`. */
   readonly connected: Map<string, SocketAnswer>;
   /** Those of them whose other end has closed, likewise. */

@@ -1,3 +1,5 @@
+import { readUint16, writeUint16 } from '../packet/bytes.ts';
+import { internetChecksum } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Hook } from './hooks.ts';
 import { addressOf, type Kernel, localOut, noteRoute, usable } from './kernel.ts';
@@ -8,6 +10,7 @@ import { addressOf, type Kernel, localOut, noteRoute, usable } from './kernel.ts
  */
 export function sendFromProcess(kernel: Kernel, packet: Packet): void {
   const { recorder, host } = kernel;
+  if (packet.family === 4) completeHeader(packet.bytes);
   const route = host.route({
     family: packet.family,
     destination: addressOf(packet.dst),
@@ -28,4 +31,11 @@ export function sendFromProcess(kernel: Kernel, packet: Packet): void {
   packet.outDevice = route.device;
   packet.realm = route.realm;
   localOut(kernel, packet);
+}
+
+/** Length and checksum of the IPv4 header are none of the process's business (raw_send_hdrinc). */
+function completeHeader(bytes: Uint8Array): void {
+  if (readUint16(bytes, 2) > bytes.length) writeUint16(bytes, 2, bytes.length);
+  writeUint16(bytes, 10, 0);
+  writeUint16(bytes, 10, internetChecksum(bytes, 0, (bytes[0]! & 15) * 4));
 }

@@ -168,6 +168,7 @@ export function createMachine(options: MachineOptions): Machine {
     loopback,
     backlog: [],
     icmpBusy: { 4: false, 6: false },
+    duplicating: false,
     held: [],
     spare: null,
     connected: new Map(),
