@@ -37,6 +37,7 @@ export function duplicate(
   if (copy.family === 4) setDontFragment(copy, true);
   if (at.hook === Hook.prerouting || at.hook === Hook.input) setTtl(copy, (ttlOf(copy) - 1) & 0xff);
   copy.route = { ...route, gateway: route.gateway ?? gateway };
+  copy.copiedFrom = packet.inDevice;
   copy.inDevice = route.device;
   copy.outDevice = route.device;
   noteAnswer(kernel, 'a copy (TEE)');

@@ -145,10 +145,11 @@ export function sendIcmpv6Error(kernel: Kernel, cause: Packet, type: number, cod
   const isLimited = back.device !== kernel.loopback;
   if (isLimited && !kernel.peers.allowsIcmpv6(from, type, kernel.clock.now)) return false;
   // Without an address that the packet was for, that of the interface it came in by is taken, wherever the answer leaves (RFC 4443 2.2).
+  const cameBy = cause.isCopy ? cause.copiedFrom : cause.inDevice;
   const source =
     local && cause.packetType === PacketType.host
       ? cause.dst
-      : (back.preferredSource ?? host.sourceAddress(6, cause.inDevice ?? back.device!, addressOf(from)));
+      : (back.preferredSource ?? host.sourceAddress(6, cameBy ?? back.device!, addressOf(from)));
   if (source === null) return false;
 
   const body = new Uint8Array(8 + Math.min(cause.bytes.length, IPV6_MINIMUM_MTU - 40 - 8));

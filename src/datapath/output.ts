@@ -3,6 +3,7 @@ import { decode } from '../packet/decode.ts';
 import { needsFragmenting } from '../packet/fragmentation.ts';
 import { Packet, PacketType } from '../packet/packet.ts';
 import { leaveChecksumPending } from '../packet/pending-checksum.ts';
+import { ttlOf } from '../packet/rewrite.ts';
 import { sendOverBridge } from './bridge/send.ts';
 import { fragmentIpv4, fragmentIpv6 } from './fragmenting.ts';
 import { Hook } from './hooks.ts';
@@ -15,7 +16,10 @@ const NO_HEADER = new Uint8Array(0);
 export function send(kernel: Kernel, packet: Packet): void {
   const route = packet.route!;
   packet.outDevice = route.device;
-  if (packet.family === 4 && hearsItself(kernel, packet)) sendToItself(kernel, packet);
+  if (packet.family === 4 && hearsItself(kernel, packet)) {
+    sendToItself(kernel, packet);
+    if (route.type === 'multicast' && staysHere(kernel, packet)) return;
+  }
   kernel.runner.run(packet, Hook.postrouting, packet.inDevice, route.device, Stage.transmit);
 }
 
@@ -35,6 +39,13 @@ function hearsItself(kernel: Kernel, { family, local, route, dst }: Packet): boo
   if (!local || device.kind === 'loopback') return false;
   if (family === 6) return dst[0]! >>> 24 === 0xff && kernel.host.inGroup6(device, dst);
   return route!.type === 'broadcast' || (route!.type === 'multicast' && dst[0] === ALL_HOSTS);
+}
+
+/** Multicasts with a TTL of 0 go no further than this machine. */
+function staysHere(kernel: Kernel, packet: Packet): boolean {
+  if (ttlOf(packet) > 0) return false;
+  kernel.recorder.dropped(packet, 'a multicast with TTL 0 stays on this machine');
+  return true;
 }
 
 /** That copy: it goes through POSTROUTING as well, and comes in by the device on which the original leaves. */
@@ -62,7 +73,10 @@ export function loopBack(kernel: Kernel, packet: Packet): void {
 /** POSTROUTING is done: in pieces if it does not fit, and out of its device (ip_finish_output, ip6_finish_output). */
 export function transmit(kernel: Kernel, packet: Packet): void {
   if (packet.family === 6 && packet.dst[0]! >>> 24 === 0xff) {
-    if (hearsItself(kernel, packet)) sendToItself(kernel, packet);
+    if (hearsItself(kernel, packet)) {
+      sendToItself(kernel, packet);
+      if (staysHere(kernel, packet)) return;
+    }
     // What the copy met may have changed the address; only this much of it is looked at.
     if (scopeOf(packet.dst) <= NODE_LOCAL && packet.route!.device!.kind !== 'loopback') {
       kernel.recorder.dropped(packet, 'a group of this node only');

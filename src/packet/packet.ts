@@ -126,6 +126,8 @@ export class Packet {
   ignoreDontFragment = false;
   /** The packet from which this copy was made: what changes a header without care changes that one's too (`skb_clone`). */
   twin: Packet | null = null;
+  /** Of a copy by TEE: the interface by which the original came (`IP6CB(skb)->iif`); its own `inDevice` is that by which it leaves. */
+  copiedFrom: Device | null = null;
   /** Crossed a bridge on the way in: the destination it had when it entered PREROUTING, to notice DNAT (`nf_bridge->ipv4_daddr`). */
   bridgeDestination: Uint32Array | null = null;
   /** Its frame was for another machine (`nf_bridge->pkt_otherhost`); IP sees it as one for this machine meanwhile. */
@@ -192,6 +194,7 @@ export class Packet {
     this.fragmentMaxSize = 0;
     this.ignoreDontFragment = false;
     this.twin = null;
+    this.copiedFrom = null;
     this.bridgeDestination = null;
     this.bridgeOtherHost = false;
     this.fragmentSizes = null;
