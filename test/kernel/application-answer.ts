@@ -38,7 +38,8 @@ function mediaIn(seen: View): Announced | null {
   const text = seen.segment.toString('latin1');
   const address = /^c=IN IP[46] (\S+)/m.exec(text);
   const port = /^m=audio (\d+)/m.exec(text);
-  return address === null || port === null ? null : { address: address[1], port: Number(port[1]) };
+  if (address === null || port === null || Number(port[1]) > 65535) return null;
+  return { address: address[1], port: Number(port[1]) };
 }
 
 /** Where calls for the user are to go, by the contact in a SIP message. */

@@ -1,3 +1,4 @@
+import { Status } from '../../conntrack/connection.ts';
 import { scanUnsigned } from '../../syntax/numbers.ts';
 import { defineMatch, type NameServices, UsageError } from '../contract.ts';
 import { not } from '../words.ts';
@@ -85,7 +86,8 @@ export const connlabel = defineMatch<ConnlabelMatch>({
     const word = bit >>> 5;
     const mask = 1 << (bit & 31);
     return ({ connection }) => {
-      if (connection === null) return invert;
+      // What CT puts together for a connection to come has no labels.
+      if (connection === null || (connection.status & Status.template) !== 0) return invert;
       if (connection.labels()[word]! & mask) return !invert;
       if (!set) return invert;
       connection.setLabel(bit);
