@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { silentIo } from '../../src/cli/trace/part.ts';
 import { toHex } from '../../src/packet/bytes.ts';
 import { buildPacket } from '../../src/packet/notation/build.ts';
 import { parsePacket } from '../../src/packet/notation/parse.ts';
 import { pcap } from '../kernel/simulate.ts';
-import { playParts, playWhole, silentIo } from './whole.ts';
+import { playParts, playWhole } from './whole.ts';
 
 // Random flows of few hosts through a router whose rules use all that a flow can remember.
 

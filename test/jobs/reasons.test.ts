@@ -3,11 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { silentIo } from '../../src/cli/trace/part.ts';
 import { toHex } from '../../src/packet/bytes.ts';
 import { buildPacket } from '../../src/packet/notation/build.ts';
 import { parsePacket } from '../../src/packet/notation/parse.ts';
 import { pcap } from '../kernel/simulate.ts';
-import { playParts, silentIo } from './whole.ts';
+import { playParts } from './whole.ts';
 
 // What keeps packets on one core, and that `trace --jobs` says so. The command runs as it is built.
 

@@ -1,11 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { silentIo } from '../../src/cli/trace/part.ts';
 import { generate, PROFILES } from '../kernel/generate/profiles.ts';
+import { readRecord, recordsIn } from '../kernel/records.ts';
 import type { RecordedCase, Scenario, SentPacket } from '../kernel/scenario.ts';
 import { writeInputs } from '../kernel/simulate.ts';
-import { playParts, playWhole, silentIo } from './whole.ts';
+import { playParts, playWhole } from './whole.ts';
 
 // Packets that are shared out to several machines come to what they come to on one: verdicts, counters of all rules, connections.
 
@@ -64,25 +66,12 @@ describe('several machines come to what one comes to', () => {
     expect(shared).toBeGreaterThan(15);
   });
 
-  const records = existsSync(RECORDS) ? readdirSync(RECORDS).filter((file) => file.endsWith('.json')) : [];
+  const records = recordsIn(RECORDS);
   it.runIf(records.length > 0)('with what the kernel was sent', async () => {
     let shared = 0;
     for (const file of records) {
-      const { host, rules_v4, rules_v6, ipsets, packets, name } = JSON.parse(
-        readFileSync(path.join(RECORDS, file), 'utf8'),
-      ) as Record<'rules_v4' | 'rules_v6' | 'ipsets' | 'name', string> & {
-        host: Scenario['host'];
-        packets: { dev: string; hex: string; src_mac?: string; dst_mac?: string; t_us: number }[];
-      };
-      const sent = packets.map(({ dev, hex, src_mac, dst_mac, t_us }) => ({
-        dev,
-        hex,
-        time: 1_700_000_000e6 + t_us,
-        ...(src_mac && { sourceMac: src_mac }),
-        ...(dst_mac && { destinationMac: dst_mac }),
-      }));
-      const scenario = { name, profile: 'record', seed: 1, host, rulesV4: rules_v4, rulesV6: rules_v6, ipsets };
-      if (await isShared({ ...scenario, packets: [] }, sent, 'nft')) shared++;
+      const { scenario, sent } = readRecord(file);
+      if (await isShared(scenario, sent, 'nft')) shared++;
     }
     expect(shared).toBeGreaterThan(15);
   });

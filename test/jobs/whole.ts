@@ -17,21 +17,6 @@ export interface Whole {
   connections: string[];
 }
 
-/** The outside of a trace that says nothing. */
-export function silentIo(directory: string, variant: 'legacy' | 'nft'): Io {
-  return {
-    out() {},
-    err() {},
-    readStdin: () => '',
-    env: {},
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    directory,
-    variant,
-    hints: false,
-  };
-}
-
 function connectionsOf(text: unknown): string[] {
   return String(text)
     .split('\n')

@@ -1,9 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fixtureScenarios } from './fixtures.ts';
 import { generate, PROFILES } from './generate/profiles.ts';
+import { readRecord, recordsIn } from './records.ts';
 import type { RecordedCase, Scenario, SentPacket } from './scenario.ts';
 import { runSimulation, runSummary } from './simulate.ts';
 
@@ -107,24 +108,11 @@ describe('the plain evaluator and the compiled one', () => {
     for (const scenario of fixtureScenarios(ROOT)) await playFilled(scenario, sentOf(scenario), 'nft');
   });
 
-  const records = existsSync(RECORDS) ? readdirSync(RECORDS).filter((file) => file.endsWith('.json')) : [];
+  const records = recordsIn(RECORDS);
   it.runIf(records.length > 0)('agree on what the kernel was sent', async () => {
     for (const file of records) {
-      const { host, rules_v4, rules_v6, ipsets, packets, name } = JSON.parse(
-        readFileSync(path.join(RECORDS, file), 'utf8'),
-      ) as Record<'rules_v4' | 'rules_v6' | 'ipsets' | 'name', string> & {
-        host: Scenario['host'];
-        packets: { dev: string; hex: string; src_mac?: string; dst_mac?: string; t_us: number }[];
-      };
-      const sent = packets.map(({ dev, hex, src_mac, dst_mac, t_us }) => ({
-        dev,
-        hex,
-        time: 1_700_000_000e6 + t_us,
-        ...(src_mac && { sourceMac: src_mac }),
-        ...(dst_mac && { destinationMac: dst_mac }),
-      }));
-      const scenario = { name, profile: 'record', seed: 1, host, rulesV4: rules_v4, rulesV6: rules_v6, ipsets };
-      await playFilled({ ...scenario, packets: [] }, sent, 'nft');
+      const { scenario, sent } = readRecord(file);
+      await playFilled(scenario, sent, 'nft');
     }
   });
 });

@@ -61,7 +61,7 @@ export async function playPart(order: PartOrder): Promise<PartReport> {
 }
 
 async function play({ options, directory, variant, part, stop }: PartOrder): Promise<PartReport> {
-  const io = silent(directory, variant);
+  const io = silentIo(directory, variant);
   const signature = stateSignature(directory, options);
   const read = readInputs(options);
   // Who gives the orders holds the lock and writes.
@@ -103,7 +103,7 @@ export async function runPart(
 export const CHANGED = 'the files of the machine changed while they were read';
 
 /** What there is to say the thread says that gives the orders. */
-function silent(directory: string, variant: Variant): Io {
+export function silentIo(directory: string, variant: Variant): Io {
   return {
     out() {},
     err() {},
