@@ -1,13 +1,8 @@
 import { formatAddress4 } from '../packet/address-text.ts';
 import { decode } from '../packet/decode.ts';
 import { Packet } from '../packet/packet.ts';
-import {
-  DEFAULT_REASSEMBLY,
-  type DefragUser,
-  type ExpiredDatagram,
-  Reassembly,
-  type ReassemblyMemory,
-} from '../packet/reassembly.ts';
+import { DEFAULT_REASSEMBLY, type DefragUser, type ExpiredDatagram, Reassembly } from '../packet/reassembly.ts';
+import type { ReassemblyMemory } from '../packet/reassembly-memory.ts';
 import type { SimulationClock } from './clock.ts';
 import type { Host } from './environment.ts';
 import { sendIcmpError, sendIcmpv6Error } from './icmp-error.ts';

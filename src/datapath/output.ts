@@ -2,7 +2,7 @@ import type { Device } from '../host/device.ts';
 import { decode } from '../packet/decode.ts';
 import { needsFragmenting } from '../packet/fragmentation.ts';
 import { Packet, PacketType } from '../packet/packet.ts';
-import { leaveChecksumPending } from '../packet/pending-checksum.ts';
+import { completeChecksum, leaveChecksumPending } from '../packet/pending-checksum.ts';
 import { ttlOf } from '../packet/rewrite.ts';
 import { sendOverBridge } from './bridge/send.ts';
 import { fragmentIpv4, fragmentIpv6 } from './fragmenting.ts';
@@ -87,6 +87,7 @@ export function transmit(kernel: Kernel, packet: Packet): void {
     transmitOn(kernel, packet, packet.route!.device!);
     return;
   }
+  completeChecksum(packet);
   const pieces = packet.family === 4 ? fragmentIpv4(kernel, packet) : fragmentIpv6(kernel, packet);
   if (pieces === null) return;
   const device = packet.route!.device!;
@@ -103,6 +104,7 @@ export function pieceOf(packet: Packet, bytes: Uint8Array): Packet {
 }
 
 function transmitOn(kernel: Kernel, packet: Packet, device: Device): void {
+  if (packet.checksumPending && device.kind !== 'loopback') completeChecksum(packet);
   switch (device.kind) {
     case 'loopback':
       loop(kernel, packet);

@@ -1,4 +1,5 @@
 /** One datagram's fragments in order (`inet_frag_queue_insert`, net/ipv4/inet_fragment.c). */
+import type { FirstFragment } from './first-fragment.ts';
 
 /** A waiting fragment: its whole packet, and where its part of the datagram lies. */
 export interface Fragment {
@@ -9,6 +10,8 @@ export interface Fragment {
   /** Offset in the datagram, and behind its last byte. */
   start: number;
   end: number;
+  /** Of the first one, what the whole datagram has from it. */
+  first?: FirstFragment;
 }
 
 /** Fragments that came one directly after the other: within a run a repetition is a duplicate, across runs it is an overlap. */

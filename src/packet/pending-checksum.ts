@@ -38,3 +38,13 @@ export function leaveChecksumPending(packet: Packet): void {
   writeUint16(packet.bytes, field, pseudoSum(packet, field));
   packet.holdsPseudoSum = true;
 }
+
+/** What the device, or the kernel before it cuts the packet into pieces, does about such a checksum (skb_checksum_help): from now on it is a real one. */
+export function completeChecksum(packet: Packet): void {
+  const field = pendingField(packet);
+  packet.checksumPending = false;
+  if (field < 0 || !packet.holdsPseudoSum) return;
+  const { bytes, transport } = packet;
+  writeUint16(bytes, field, ~foldSum(sumWords(bytes, transport, bytes.length)) & 0xffff || 0xffff);
+  packet.holdsPseudoSum = false;
+}

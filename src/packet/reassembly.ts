@@ -2,10 +2,11 @@
  * Putting fragments together: `ip_defrag` (net/ipv4/ip_fragment.c), `nf_ct_frag6_gather` (net/ipv6/netfilter/nf_conntrack_reasm.c) for
  * connection tracking and `ipv6_frag_rcv` (net/ipv6/reassembly.c) for what is delivered to this machine.
  */
-import { fromHex, readUint16, readUint32, toHex, writeUint16 } from './bytes.ts';
+import { readUint16, readUint32, writeUint16 } from './bytes.ts';
 import { internetChecksum } from './checksum.ts';
 import { decode, extensionHeaderLength, isExtensionHeader } from './decode.ts';
 import type { Family } from './family.ts';
+import { firstFragment } from './first-fragment.ts';
 import {
   combinedEcn,
   emptyQueue,
@@ -16,6 +17,7 @@ import {
 } from './fragment-queue.ts';
 import type { Packet } from './packet.ts';
 import { Protocol } from './protocol.ts';
+import { loadedQueue, type ReassemblyMemory, storedQueue } from './reassembly-memory.ts';
 import { tosOf } from './rewrite.ts';
 
 /** Who gathers (`enum ip_defrag_users`); each keeps queues of its own. Connection tracking's are kept apart by zone. */
@@ -66,18 +68,6 @@ export const DEFAULT_REASSEMBLY: ReassemblySettings = {
   highThreshold6: 4194304,
   maxDistance: 64,
 };
-
-/** Plain data: what waits, for keeping between runs. */
-export interface ReassemblyMemory {
-  queues: [key: string, queue: Omit<FragmentQueue, 'runs'> & { runs: StoredRun[] }][];
-  senders: [address: string, fragments: number][];
-}
-
-interface StoredRun {
-  start: number;
-  end: number;
-  fragments: { bytes: string; payload: number; start: number; end: number }[];
-}
 
 const MAXIMUM = 65535;
 /** About what an sk_buff costs besides its data. */
@@ -169,7 +159,7 @@ export class Reassembly {
       }
     }
     if (end === start) return discard('an empty fragment');
-    const inserted = insertFragment(queue, { bytes, payload: headerLength, start, end });
+    const inserted = insertFragment(queue, pieceOf(packet, headerLength, start, end));
     if (inserted === 'duplicate') return this.#answer('refused', 'a fragment that has come before');
     if (inserted === 'overlap') return discard('overlapping fragments');
     this.#account(4, queue, bytes.length);
@@ -212,6 +202,7 @@ export class Reassembly {
     writeUint16(bytes, 10, 0);
     writeUint16(bytes, 10, internetChecksum(bytes, 0, header));
     packet.bytes = bytes;
+    Object.assign(packet, fragments[0]!.first);
     decode(packet);
     packet.fragmentMaxSize = Math.max(queue.maxDfSize, queue.maxSize);
     packet.fragmentDontFragment = dontFragment;
@@ -271,7 +262,7 @@ export class Reassembly {
       }
     }
     if (end === start) return contradict('an empty fragment');
-    const inserted = insertFragment(queue, { bytes, payload: header + 8, start, end });
+    const inserted = insertFragment(queue, pieceOf(packet, header + 8, start, end));
     if (inserted === 'duplicate') {
       return local ? this.#answer('refused', 'a fragment that has come before') : this.#answer('waiting');
     }
@@ -299,6 +290,7 @@ export class Reassembly {
     writeUint16(bytes, 4, bytes.length - 40);
     bytes[1] = bytes[1]! | (ecn << 4);
     packet.bytes = bytes;
+    Object.assign(packet, fragments[0]!.first);
     decode(packet);
     packet.fragmentMaxSize = 40 + queue.maxSize;
     packet.fragmentHeaderWas = local ? 0 : fixed;
@@ -326,37 +318,24 @@ export class Reassembly {
 
   save(): ReassemblyMemory {
     return {
-      queues: [...this.#queues].map(([key, queue]) => [
-        key,
-        {
-          ...queue,
-          runs: queue.runs.map((run) => ({
-            ...run,
-            fragments: run.fragments.map((fragment) => ({ ...fragment, bytes: toHex(fragment.bytes) })),
-          })),
-        },
-      ]),
+      queues: [...this.#queues].map(([key, queue]) => [key, storedQueue(queue)]),
       senders: [...this.#senders],
     };
   }
 
   load(memory: ReassemblyMemory): void {
     for (const [key, stored] of memory.queues) {
-      const queue: FragmentQueue = {
-        ...stored,
-        runs: stored.runs.map((run) => ({
-          ...run,
-          fragments: run.fragments.map((fragment) => ({
-            ...fragment,
-            bytes: fromHex(fragment.bytes) ?? new Uint8Array(0),
-          })),
-        })),
-      };
+      const queue = loadedQueue(stored);
       this.#queues.set(key, queue);
       this.#memory[key.startsWith('4') ? 4 : 6] += queue.memory;
     }
     for (const [sender, fragments] of memory.senders) this.#senders.set(sender, fragments);
   }
+}
+
+function pieceOf(packet: Packet, payload: number, start: number, end: number): Fragment {
+  const { bytes } = packet;
+  return start === 0 ? { bytes, payload, start, end, first: firstFragment(packet) } : { bytes, payload, start, end };
 }
 
 /** The header (`fixed` bytes of the first fragment) and all payloads behind it. */

@@ -4,7 +4,7 @@ import type { Host } from '../../datapath/environment.ts';
 import type { LoadedRuleset } from '../../datapath/machine-contract.ts';
 import { needsOf } from '../../datapath/needs.ts';
 import { type TiedRule, tiedRule } from '../../datapath/ties.ts';
-import type { ReassemblyMemory } from '../../packet/reassembly.ts';
+import type { ReassemblyMemory } from '../../packet/reassembly-memory.ts';
 import type { StoredMemory } from '../../state/machine-memory.ts';
 import type { ReadInputs } from './inputs.ts';
 import type { TraceOptions } from './options.ts';
