@@ -26,6 +26,7 @@ export function duplicate(
   if (!usable(route)) return;
   const copy = pieceOf(packet, packet.bytes.slice());
   copy.isCopy = true;
+  copy.sharesBytes = false;
   // It belongs to no socket (pskb_copy).
   copy.owner = copy.listener = null;
   copy.controlSocket = false;

@@ -52,6 +52,7 @@ function staysHere(kernel: Kernel, packet: Packet): boolean {
 function sendToItself(kernel: Kernel, packet: Packet): void {
   const copy = pieceOf(packet, packet.bytes.slice());
   copy.twin = packet;
+  copy.sharesBytes = packet.sharesBytes = true;
   // What becomes of it is not the fate of the packet.
   copy.kernelMade = true;
   // A clone belongs to no socket.

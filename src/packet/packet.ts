@@ -124,8 +124,13 @@ export class Packet {
   fragmentMaxSize = 0;
   /** May be cut whatever its DF bit says (`skb->ignore_df`): it came in fragments whose size is no longer known. */
   ignoreDontFragment = false;
-  /** The packet from which this copy was made: what changes a header without care changes that one's too (`skb_clone`). */
+  /** The packet from which this copy was made (`skb_clone`). */
   twin: Packet | null = null;
+  /**
+   * Its bytes may be those of its twin, or of a copy of it: what changes a header without care changes the other's too. False once it was made
+   * ready to be written to (skb_ensure_writable).
+   */
+  sharesBytes = true;
   /** Of a copy by TEE: the interface by which the original came (`IP6CB(skb)->iif`); its own `inDevice` is that by which it leaves. */
   copiedFrom: Device | null = null;
   /** Crossed a bridge on the way in: the destination it had when it entered PREROUTING, to notice DNAT (`nf_bridge->ipv4_daddr`). */
@@ -194,6 +199,7 @@ export class Packet {
     this.fragmentMaxSize = 0;
     this.ignoreDontFragment = false;
     this.twin = null;
+    this.sharesBytes = true;
     this.copiedFrom = null;
     this.bridgeDestination = null;
     this.bridgeOtherHost = false;

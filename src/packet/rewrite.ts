@@ -26,6 +26,7 @@ export function setTos(packet: Packet, tos: number): void {
   const { bytes } = packet;
   if (packet.family === 4) setIpv4Word(bytes, 0, 0, (bytes[0]! << 8) | tos);
   else {
+    if (tos !== tosOf(packet)) packet.sharesBytes = false;
     bytes[0] = (bytes[0]! & 0xf0) | (tos >>> 4);
     bytes[1] = (bytes[1]! & 0x0f) | (tos << 4);
   }
@@ -48,6 +49,7 @@ export function ttlOf(packet: Packet): number {
 
 export function setTtl(packet: Packet, ttl: number): void {
   const { bytes } = packet;
+  packet.sharesBytes = false;
   if (packet.family === 4) setIpv4Word(bytes, 0, 8, (ttl << 8) | bytes[9]!);
   else bytes[7] = ttl;
 }
@@ -267,6 +269,7 @@ function hasIdentifier(family: Family, type: number): boolean {
 /** Changes an end of the packet itself: address, and port or identifier unless `port` is -1. A later fragment gets only the address. */
 export function setEnd(packet: Packet, end: End, address: ArrayLike<number>, port = -1): boolean {
   const { bytes, family, transport } = packet;
+  packet.sharesBytes = false;
   if (packet.fragmentOffset !== 0 || packet.protocol < 0) writeAddress(bytes, family, 0, end, address);
   else if (!rewriteEnd(bytes, family, 0, transport, bytes.length, packet.protocol, end, address, port)) return false;
   keepAddress(packet, end, address);
@@ -292,6 +295,7 @@ export function resize(packet: Packet, length: number): void {
   const bytes = new Uint8Array(length);
   bytes.set(length < packet.bytes.length ? packet.bytes.subarray(0, length) : packet.bytes);
   packet.bytes = bytes;
+  packet.sharesBytes = false;
   packet.fragmentSizes = null;
   if (packet.family === 4) setIpv4Word(bytes, 0, 2, length);
   else writeUint16(bytes, 4, length - 40);

@@ -134,6 +134,7 @@ function flood(kernel: Kernel, packet: Packet, port: Device, bridge: Device, isK
   for (const to of ports) {
     const copy = pieceOf(packet, packet.bytes.slice());
     copy.twin = packet;
+    copy.sharesBytes = packet.sharesBytes = true;
     // Clones are cut anew; only the last, which is the packet itself, keeps the pieces in which it came (skb_cloned in ip_do_fragment).
     if (to !== last || isKept) copy.fragmentSizes = null;
     forwardTo(kernel, copy, port, to, bridge);

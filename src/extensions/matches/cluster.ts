@@ -1,4 +1,4 @@
-import { Direction } from '../../conntrack/connection.ts';
+import { Direction, Status } from '../../conntrack/connection.ts';
 import { jhash1word, jhash2, reciprocalScale, swapBytes } from '../../packet/jhash.ts';
 import { PacketType } from '../../packet/packet.ts';
 import { parseUnsigned } from '../../syntax/numbers.ts';
@@ -115,7 +115,8 @@ export const cluster = defineMatch<ClusterMatch>({
       // Nodes answer ARP with a multicast MAC address; the stack is to take such packets as its own.
       if (!multicast && packet.packetType === PacketType.multicast) packet.packetType = PacketType.host;
       const { connection } = packet;
-      if (connection === null) return false;
+      // What CT left on it is no connection yet.
+      if (connection === null || (connection.status & Status.template) !== 0) return false;
       const { source } = (connection.master ?? connection).tuple(Direction.original);
       let hash: number;
       if (family === 4) {

@@ -93,7 +93,7 @@ export const connlimit = defineMatch<ConnlimitMatch>({
     return (packet) => {
       const address = destination ? packet.dst : packet.src;
       for (let i = 0; i < 4; i++) key[i] = address[i]! & mask[i as 0 | 1 | 2 | 3];
-      key[4] = packet.connection?.zone(Direction.original) ?? 0;
+      key[4] = zoneNumber(packet.connection);
       const count = countConnection(lists, packet, machine.conntrack, jiffiesAt(machine.now()));
       if (count === 0) {
         packet.hotdrop = true;
@@ -106,6 +106,11 @@ export const connlimit = defineMatch<ConnlimitMatch>({
 
 /** What the packet at hand is counted under. */
 const key = new Uint32Array(5);
+
+/** Of a zone for one direction too (`zone->id`). */
+function zoneNumber(connection: Connection | null): number {
+  return connection === null ? 0 : connection.zone(Direction.original) || connection.zone(Direction.reply);
+}
 
 /** The connections counted for one address (`struct nf_conncount_list`). Plain data. */
 interface CountList {
@@ -130,8 +135,10 @@ function countConnection(
   conntrack: ConntrackServices,
   now: number,
 ): number {
-  const zone = key[4]!;
-  const own = packet.connection;
+  const attached = packet.connection;
+  const zone = attached?.zone(Direction.original) ?? 0;
+  // What CT left on it is no connection yet.
+  const own = attached === null || (attached.status & Status.template) !== 0 ? null : attached;
   const tuple = own === null ? conntrack.tupleOf(packet) : own.tuple(Direction.original);
   if (tuple === null) return 0;
   const connection = own ?? conntrack.find(tuple, zone);

@@ -49,6 +49,7 @@ export function limitSegmentSize(packet: Packet, wanted: number): VerdictCode {
   if (length < TCP_HEADER) return Verdict.drop;
   // The whole packet is made one piece to be written to: it is cut anew when it leaves.
   packet.fragmentSizes = null;
+  packet.sharesBytes = false;
   const headerLength = (bytes[transport + 12]! >>> 4) * 4;
   if (length < headerLength || headerLength < TCP_HEADER) return Verdict.drop;
   for (let i = TCP_HEADER; i <= headerLength - MSS_OPTION_LENGTH; i += optionLength(bytes, transport + i)) {

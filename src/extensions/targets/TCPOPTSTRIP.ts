@@ -65,6 +65,7 @@ export const TCPOPTSTRIP = defineTarget<TcpoptstripTarget>({
       const headerLength = (bytes[transport + 12]! >>> 4) * 4;
       if (headerLength < TCP_HEADER || transport + headerLength > bytes.length) return Verdict.drop;
       pullHeader(packet, headerLength);
+      packet.sharesBytes = false;
       for (let i = TCP_HEADER; i < headerLength - 1; ) {
         const length = optionLength(bytes, transport + i);
         if (i + length > headerLength) break;

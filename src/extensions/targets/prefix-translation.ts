@@ -124,7 +124,7 @@ export function prefixTranslationTarget(name: 'SNPT' | 'DNPT'): TargetExtension 
         const before = end === 'source' ? packet.src : packet.dst;
         own.set(before);
         const { twin } = packet;
-        const shares = twin !== null && (end === 'source' ? twin.src : twin.dst).every((word, i) => word === own[i]);
+        const shares = twin?.sharesBytes === true && packet.sharesBytes;
         const mapped = map(own);
         // Written back even where there is no place for the difference: the prefix is replaced before that is found.
         setAddressOnly(packet, end, own);
