@@ -1,6 +1,7 @@
 import type { EventListener } from '../conntrack/events.ts';
 import type { Variant } from '../extensions/contract.ts';
 import type { Device } from '../host/device.ts';
+import type { NatChoices } from '../nat/choices.ts';
 import type { Family } from '../packet/family.ts';
 import type { SocketOwner } from '../packet/packet.ts';
 import type { Counters, RuleSpec } from '../ruleset/rule.ts';
@@ -45,6 +46,8 @@ export interface MachineOptions {
   /** Shared with the sets; the machine moves it to the time of each packet. */
   clock: SimulationClock;
   random: RandomGenerator;
+  /** Ports that NAT is to choose where any of several will do; absent or null: at random. */
+  choices?: NatChoices | null;
   /** What an earlier run left behind (`Machine.memory()`); null for a machine just switched on. */
   memory: MachineMemory | null;
   /** Named state that stands from the start, by kind and name, in place of what the memory has of these kinds. */

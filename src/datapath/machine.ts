@@ -63,7 +63,7 @@ export function createMachine(options: MachineOptions): Machine {
     log,
     share,
   });
-  const nat = createNat(conntrack);
+  const nat = createNat(conntrack, options.choices ?? null);
   options.sets.onFull?.((set, most) => log.limited(LogLevel.warning, `Set ${set} is full, maxelem ${most} reached`));
   conntrack.observer = observer;
   nat.observer = observer;

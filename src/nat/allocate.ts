@@ -10,6 +10,7 @@ import type { NatRange } from '../datapath/environment.ts';
 import { jhash2, reciprocalScale, swapBytes } from '../packet/jhash.ts';
 import { Protocol } from '../packet/protocol.ts';
 import type { BySource } from './by-source.ts';
+import type { NatChoices } from './choices.ts';
 
 const MAX_ATTEMPTS = 128;
 /** With no more than this many attempts left, a connection in TIME_WAIT may have to give way. */
@@ -25,11 +26,14 @@ export type Manip = 'source' | 'destination';
 export class Allocator {
   private readonly conntrack: ConntrackEntries;
   private readonly bySource: BySource;
+  /** What to choose where any of several will do; null: at random. */
+  private readonly choices: NatChoices | null;
   private readonly reply = newTupleWords();
 
-  constructor(conntrack: ConntrackEntries, bySource: BySource) {
+  constructor(conntrack: ConntrackEntries, bySource: BySource, choices: NatChoices | null) {
     this.conntrack = conntrack;
     this.bySource = bySource;
+    this.choices = choices;
   }
 
   /** Fills `tuple` with what `original` becomes for `entry`. It may not be unique if nothing was free: confirming then fails. */
@@ -179,7 +183,10 @@ export class Allocator {
     const random16 = () => this.conntrack.random() & 0xffff;
     let offset = 0;
     if (range.basePort !== undefined) offset = (own - range.basePort) & 0xffff;
-    else if (range.random || range.randomFully || manip === 'source') offset = random16();
+    else if (range.random || range.randomFully || manip === 'source') {
+      const chosen = this.choices?.port(entry, manip) ?? -1;
+      offset = chosen >= min && chosen <= max ? chosen - min : random16();
+    }
 
     let attempts = Math.min(size, MAX_ATTEMPTS);
     for (;;) {

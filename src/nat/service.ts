@@ -19,6 +19,7 @@ import { setEnd } from '../packet/rewrite.ts';
 import type { Observer } from '../trace/steps.ts';
 import { Allocator, alterReply, type Manip } from './allocate.ts';
 import { BySource } from './by-source.ts';
+import type { NatChoices } from './choices.ts';
 import { translateError } from './errors.ts';
 import { netmapAddress } from './netmap.ts';
 
@@ -41,9 +42,9 @@ export interface Nat extends NatServices {
   ): VerdictCode;
 }
 
-/** NAT on the table of `conntrack`; it links itself to it. */
-export function createNat(conntrack: ConntrackEntries): NatService {
-  return new NatService(conntrack);
+/** NAT on the table of `conntrack`; it links itself to it. `choices`: which ports to choose where any of several will do; null: at random. */
+export function createNat(conntrack: ConntrackEntries, choices: NatChoices | null = null): NatService {
+  return new NatService(conntrack, choices);
 }
 
 const DONE: Readonly<Record<Manip, number>> = { source: Status.sourceNatDone, destination: Status.destinationNatDone };
@@ -77,10 +78,10 @@ export class NatService implements Nat, NatLink {
     persistent: false,
   };
 
-  constructor(conntrack: ConntrackEntries) {
+  constructor(conntrack: ConntrackEntries, choices: NatChoices | null) {
     this.conntrack = conntrack;
     this.bySource = new BySource(conntrack);
-    this.allocator = new Allocator(conntrack, this.bySource);
+    this.allocator = new Allocator(conntrack, this.bySource, choices);
     conntrack.nat = this;
   }
 

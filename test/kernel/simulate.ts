@@ -139,15 +139,28 @@ function nflogText(shown: NonNullable<TracedObject['nflog']>[number]): string {
   return `${group} ${hook} ${mark} ${shown.in ?? '-'} ${shown.out ?? '-'} ${hex || '-'} ${prefix}`;
 }
 
-/** Plays the packets, as the kernel was sent them, through iptsim; `options` are further ones of the trace. */
+/** How the packets of a scenario are played, beside what it says itself. */
+export interface Simulation {
+  /** What `conntrack -E` printed meanwhile: NAT chooses the ports that the kernel chose. */
+  events?: string;
+  /** Further options of the trace. */
+  options?: readonly string[];
+}
+
+/** Plays the packets, as the kernel was sent them, through iptsim. */
 export async function runSimulation(
   scenario: Scenario,
   sent: SentPacket[],
   folder: string,
   variant: 'legacy' | 'nft',
-  options: readonly string[] = [],
+  { events, options = [] }: Simulation = {},
 ): Promise<{ outcome: Outcome; lines: string[] }> {
   const args = writeInputs(scenario, sent, folder);
+  if (events !== undefined) {
+    const file = path.join(folder, 'choices');
+    writeFileSync(file, events);
+    args.push('--choices', file);
+  }
   const out = path.join(folder, 'out');
   const tool = toolRunner(path.join(folder, 'state'), variant);
   for (const words of scenario.entries ?? []) await tool(['conntrack', ...words]).catch(() => undefined);

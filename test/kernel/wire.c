@@ -112,6 +112,8 @@ static void open_router(void) {
 #define NFLOG_GROUPS 8
 #define MAX_INDEX 64
 #define MAX_SECONDS 5
+/* Answers to one command after which the kernel is taken not to come to rest. */
+#define MAX_ANSWERS 20000
 
 static char router_device[MAX_INDEX][IF_NAMESIZE];
 
@@ -199,6 +201,18 @@ static void answer_arp(int i) {
   if (send(device_socket[i], frame, 42, 0) < 0) fprintf(stderr, "wire: ARP answer: %s\n", strerror(errno));
 }
 
+static int answers;
+
+static void give_up(void) {
+  puts("endless");
+  exit(0);
+}
+
+/* An answer is to be written. */
+static void answer(void) {
+  if (++answers > MAX_ANSWERS) give_up();
+}
+
 static int drain_device(int i) {
   int got = 0;
   for (;;) {
@@ -214,6 +228,7 @@ static int drain_device(int i) {
       continue;
     }
     if (type != ETH_P_IP && type != ETH_P_IPV6 && type != ETH_P_8021Q) continue;
+    answer();
     printf("out %s ", device_name[i]);
     print_hex(frame, (size_t)n);
     putchar('\n');
@@ -230,6 +245,7 @@ static int drain_local(int i) {
     ssize_t n = recvmsg(local_socket[i], &message, 0);
     if (n < 0) return got;
     got = 1;
+    answer();
     fputs("in ", stdout);
     if (local_family[i] == AF_INET) {
       print_hex(frame + 40, (size_t)n);
@@ -278,6 +294,7 @@ static void print_nflog(const struct nlmsghdr *message) {
     }
     at += NLA_ALIGN(attribute->nla_len);
   }
+  answer();
   printf("nflog %u %u %u %s %s ", ntohs(head->res_id), hook, mark, device_of_router(in), device_of_router(out));
   if (length > 0) print_hex(payload, length);
   else putchar('-');
@@ -330,13 +347,13 @@ static void settle(void) {
   struct timespec time = {settle_us / 1000000, settle_us % 1000000 * 1000};
   struct timespec begin, now;
   clock_gettime(CLOCK_MONOTONIC, &begin);
+  answers = 0;
   drain();
   while (ppoll(all, (nfds_t)n, &time, NULL) > 0) {
     drain();
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec - begin.tv_sec < MAX_SECONDS) continue;
-    puts("endless");
-    exit(0);
+    give_up();
   }
 }
 

@@ -56,7 +56,9 @@ async function played(variant: 'legacy' | 'nft', quiet: number): Promise<string[
   const work = mkdtempSync(path.join(folder, 'run-'));
   const seen = path.join(work, 'seen.txt');
   const handler = `${process.execPath} ${ROOT}/bin/iptsim.js queue run -- ${command.join(' ')} 2>${seen}`;
-  const { outcome } = await runSimulation(scenario, kernel.sent, work, variant, ['--queue', `0-65535=${handler}`]);
+  const { outcome } = await runSimulation(scenario, kernel.sent, work, variant, {
+    options: ['--queue', `0-65535=${handler}`],
+  });
   const differences = compare(kernel.sent, withoutTimes(kernel.outcome), withoutTimes(outcome)).map(
     ({ packet, text }) => `${names[packet] ?? ''} ${text}`,
   );

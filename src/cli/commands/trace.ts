@@ -56,6 +56,7 @@ function traceCommand(): Command {
     .option('--xtables-monitor', 'only what xtables-monitor --trace prints for TRACE (nft)')
     .option('--commit', 'write counters, sets, connections and timers back to the state directory')
     .option('--seed <n>', 'seed of the random generator')
+    .option('--choices <file>', 'NAT chooses ports as in this output of conntrack -L or conntrack -E')
     .option('--queue <A[-B]=HANDLER>', 'who answers NFQUEUE: accept, drop, a .js module, a command', collect)
     .option('--queue-timeout <seconds>', 'how long a handler may take for a packet (10)')
     .option('--queue-length <n>', 'how many packets a handler may keep waiting in a queue (1024)')

@@ -12,6 +12,7 @@ import type { Device } from '../../host/device.ts';
 import { HostFileError, readHostYaml } from '../../host/yaml.ts';
 import type { SetSource, TraceSets } from '../../ipset/index.ts';
 import { createSets, readSetHeaders, SetTextError } from '../../ipset/index.ts';
+import { ChoicesError, NatChoices } from '../../nat/choices.ts';
 import type { Ruleset } from '../../ruleset/ruleset.ts';
 import { readStateFile, writeStateFile } from '../../state/files.ts';
 import { lockDirectory } from '../../state/lock.ts';
@@ -66,6 +67,8 @@ export interface MachineFiles {
   sets: string | null;
   host: string | null;
   seed: number | null;
+  /** Connections of a real machine: NAT chooses ports as it did. */
+  choices?: string | null;
   /** Whether the state is to be written back: other commands wait until then. */
   commit: boolean;
 }
@@ -116,6 +119,7 @@ function readMachine(
   const loaded4 = loadRuleset(ruleset4, settings4);
   const loaded6 = loadRuleset(ruleset6, settings6);
   const fingerprints = readFingerprints(io);
+  const choices = files.choices == null ? null : readChoices(files.choices);
   let sets: TraceSets;
   return {
     host,
@@ -158,6 +162,7 @@ function readMachine(
         variant: io.variant,
         clock,
         random,
+        choices,
         memory:
           memory === null
             ? null
@@ -241,6 +246,15 @@ function readFingerprints(io: Io): readonly Fingerprint[] | null {
     io.err(`iptsim trace: ${path.join(io.directory, FINGERPRINTS_FILE)}: ${which} no fingerprints, and left out\n`);
   }
   return fingerprints;
+}
+
+function readChoices(file: string): NatChoices {
+  try {
+    return new NatChoices(readNamed(file));
+  } catch (error) {
+    if (error instanceof ChoicesError) throw new LoadError(`${file}:${error.line}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** Without a description the packets name the interfaces. */

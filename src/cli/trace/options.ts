@@ -26,6 +26,8 @@ export interface TraceOptions {
   steps: boolean;
   commit: boolean;
   seed: number | null;
+  /** Connections of a real machine, as conntrack -L or -E prints them. */
+  choices: string | null;
   queues: QueueOption[];
   /** Milliseconds. */
   queueTimeout: number;
@@ -55,6 +57,7 @@ export interface RawTraceOptions {
   summary?: boolean;
   commit?: boolean;
   seed?: string;
+  choices?: string;
   queue?: string[];
   queueTimeout?: string;
   queueLength?: string;
@@ -101,6 +104,7 @@ export function readTraceOptions(raw: RawTraceOptions, inputs: readonly string[]
     format: formats[0] ?? 'text',
     steps: raw.steps ?? true,
     commit: raw.commit ?? false,
+    choices: raw.choices ?? null,
     seed: raw.seed === undefined ? null : readSeed(raw.seed),
     queues: (raw.queue ?? []).map(readQueue),
     queueTimeout: readTimeout(raw.queueTimeout),

@@ -60,7 +60,7 @@ export function ends(random: Random, family: Family, bridged: boolean): { from: 
 
 let identification = 0;
 
-function packet(
+export function packet(
   random: Random,
   family: Family,
   from: End,

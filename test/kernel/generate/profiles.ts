@@ -2,6 +2,7 @@ import { view } from '../frames.ts';
 import { Random } from '../random.ts';
 import type { HostDescription, PlannedPacket, Scenario } from '../scenario.ts';
 import { application, helperRules } from './applications.ts';
+import { crowd } from './crowds.ts';
 import { bridgeHost, LISTENING, outspoken, type RouterKind, router } from './hosts.ts';
 import { invalid } from './invalid.ts';
 import { MATCHES } from './matches.ts';
@@ -40,7 +41,7 @@ const VERDICTS = ['ACCEPT', 'DROP', 'RETURN'];
 const PREPARED = ['rateest', 'spaced-limit', 'spaced-hashlimit', 'spaced-recent'];
 const EVERY_MATCH = Object.keys(MATCHES).filter((name) => !PREPARED.includes(name));
 /** The answers of SYNPROXY carry a number drawn at random, to which a conversation would refer. */
-const EVERY_TARGET = Object.keys(TARGETS).filter((name) => name !== 'SYNPROXY');
+const EVERY_TARGET = Object.keys(TARGETS).filter((name) => name !== 'SYNPROXY' && !name.startsWith('drawn-'));
 
 const odd: PacketMaker = (random, family, _, bridged) => oddity(random, family, bridged);
 const between =
@@ -58,6 +59,7 @@ const between =
     return make(random, family, at, from, to);
   };
 const applications = between(application);
+const crowds = between(crowd);
 const protocols = between(otherProtocol);
 const invalids = between(invalid);
 const headers = between((random, family, _, from, to) => (family === 6 ? extended(random, from, to) : []));
@@ -99,6 +101,17 @@ export const PROFILES: Record<string, Profile> = {
       [0.05, pieces],
     ],
     counting: 0.25,
+  },
+  ports: {
+    families: [4, 6],
+    tables: ['nat', 'filter'],
+    matches: ['conntrack', 'addrtype', 'tcp', 'udp'],
+    targets: ['drawn-SNAT', 'drawn-MASQUERADE', 'drawn-DNAT', 'drawn-REDIRECT'],
+    packets: [
+      [0.7, crowds],
+      [0.1, bursts],
+    ],
+    counting: 0.2,
   },
   mangle: {
     families: [4, 6],

@@ -17,8 +17,49 @@ const ported = (site: Site, address: string, ports: string): string =>
   site.family === 4 ? `${address}:${ports}` : `[${address}]:${ports}`;
 const hasPorts = (site: Site): boolean => site.protocol === 'tcp' || site.protocol === 'udp';
 
-/** One random use of each target whose effect is the same in every run of the kernel. */
+/** Ports of which the kernel draws one; few, so that they run out. */
+const drawnPorts = (r: Random): string => r.pick(['7000-7001', '7000-7003', '600-602', '1024-1027', '7000-7999']);
+const drawing = (r: Random): string =>
+  r.pick(['', ' --random', ' --random', ' --random-fully', ' --random --persistent', ' --persistent']);
+
+/** Uses of targets with which the kernel draws ports at random. */
+const DRAWN_TARGETS: Record<string, Maker> = {
+  'drawn-SNAT': inTable(
+    ['nat'],
+    at(['POSTROUTING', 'INPUT'], (r, site) => {
+      const address =
+        site.family === 4
+          ? r.pick(['192.0.2.100', '192.0.2.100-192.0.2.101', '192.0.2.1'])
+          : r.pick(['2001:db8::10', '2001:db8::77', '2001:db8::76-2001:db8::77']);
+      return `SNAT --to-source ${hasPorts(site) && r.chance(0.6) ? ported(site, address, drawnPorts(r)) : address}${drawing(r)}`;
+    }),
+  ),
+  'drawn-MASQUERADE': inTable(
+    ['nat'],
+    at(['POSTROUTING'], (r, site) => {
+      const ports = hasPorts(site) && r.chance(0.5) ? ` --to-ports ${drawnPorts(r)}` : '';
+      return `MASQUERADE${ports}${r.pick(['', ' --random', ' --random-fully'])}`;
+    }),
+  ),
+  'drawn-DNAT': inTable(
+    ['nat'],
+    at(['PREROUTING', 'OUTPUT'], (r, site) =>
+      hasPorts(site)
+        ? `DNAT --to-destination ${ported(site, inside(r, site), drawnPorts(r))}${r.pick(['', ' --random', ' --random', ' --persistent'])}`
+        : null,
+    ),
+  ),
+  'drawn-REDIRECT': inTable(
+    ['nat'],
+    at(['PREROUTING', 'OUTPUT'], (r, site) =>
+      hasPorts(site) ? `REDIRECT --to-ports ${drawnPorts(r)}${r.pick(['', ' --random', ' --random'])}` : null,
+    ),
+  ),
+};
+
+/** One random use of each target whose effect is the same in every run of the kernel, and of those whose is not. */
 export const TARGETS: Record<string, Maker> = {
+  ...DRAWN_TARGETS,
   ACCEPT: () => 'ACCEPT',
   DROP: (_, site) => (site.table === 'nat' ? null : 'DROP'),
   RETURN: () => 'RETURN',
