@@ -8,7 +8,7 @@ import { Protocol } from '../packet/protocol.ts';
 import { tosOf } from '../packet/rewrite.ts';
 import { compose } from './compose.ts';
 import type { RouteAnswer } from './environment.ts';
-import { answerOptions } from './ipv4/options.ts';
+import { answerDestination, answerOptions } from './ipv4/options.ts';
 import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from './kernel.ts';
 
 /** ICMP types that are errors: no error is ever sent about one of them. */
@@ -45,22 +45,23 @@ export function sendIcmpError(
   const tos = IS_ERROR.has(type) ? (tosOf(cause) & 0x1e) | 0xc0 : tosOf(cause);
   const mark = replyMark(kernel, 4, cause);
   const from = route.type === 'local' ? cause.dst : inboundAddress(kernel, cause, inbound);
+  const destination = answerDestination(cause);
   const back = kernel.host.route({
     family: 4,
-    destination: addressOf(cause.src),
+    destination,
     ...(from === null ? {} : { source: [from[0]!, 0, 0, 0] }),
     mark,
     tos: tos & 0x1c,
     protocol: Protocol.icmp,
   });
   if (!usable(back)) return false;
-  if (back.device !== kernel.loopback && !kernel.peers.allowsIcmp(cause.src[0]!, type, code, kernel.clock.now))
+  if (back.device !== kernel.loopback && !kernel.peers.allowsIcmp(destination[0], type, code, kernel.clock.now))
     return false;
   const source = from ?? sourceFor(kernel, 4, back, cause.src);
   if (source === null) return false;
 
-  const options = answerOptions(kernel, cause, source[0]!);
-  if (options === null) return false;
+  const options = answerOptions(kernel, cause, source[0]!)?.bytes;
+  if (options === undefined) return false;
   const room = Math.min(back.mtu, QUOTED_AT_MOST) - 20 - options.length - 8;
   const body = new Uint8Array(8 + Math.min(cause.bytes.length, room));
   body[0] = type;
@@ -71,7 +72,7 @@ export function sendIcmpError(
     4,
     {
       source,
-      destination: cause.src,
+      destination,
       protocol: Protocol.icmp,
       tos,
       identification: kernel.random.identification() & 0xffff,

@@ -7,6 +7,7 @@ const NOOP = 1;
 const RECORD_ROUTE = 7;
 const TIMESTAMP = 68;
 const LOOSE_ROUTE = 131;
+const COMMERCIAL_SECURITY = 134;
 const STRICT_ROUTE = 137;
 const ROUTER_ALERT = 148;
 
@@ -16,6 +17,8 @@ export interface Ipv4Options {
   errorPointer: number;
   sourceRoute: number;
   strict: boolean;
+  /** Where the source route leads from here (`srr_is_hit`); null where it leads nowhere any more, or this machine is not on it. */
+  nextHop: number | null;
   recordRoute: number;
   /** A router is to write its address there. */
   recordRouteNeedsAddress: boolean;
@@ -23,6 +26,8 @@ export interface Ipv4Options {
   timestampNeedsAddress: boolean;
   timestampNeedsTime: boolean;
   routerAlert: number;
+  /** CIPSO; always an error, which shows it. */
+  security: number;
   /** Bytes of the header were changed; its checksum is made anew only when the packet is forwarded. */
   changed: boolean;
 }
@@ -46,12 +51,14 @@ export function compileOptions4(bytes: Uint8Array, host: Ipv4OptionsHost): Ipv4O
     errorPointer: -1,
     sourceRoute: 0,
     strict: false,
+    nextHop: null,
     recordRoute: 0,
     recordRouteNeedsAddress: false,
     timestamp: 0,
     timestampNeedsAddress: false,
     timestampNeedsTime: false,
     routerAlert: 0,
+    security: 0,
     changed: false,
   };
   const end = (bytes[0]! & 15) * 4;
@@ -101,6 +108,10 @@ function readOption(
       options.sourceRoute = at;
       options.strict = type === STRICT_ROUTE;
       return -1;
+    case COMMERCIAL_SECURITY:
+      // No domain of interpretation is known (cipso_v4_validate).
+      options.security = at;
+      return length < 8 ? at + 1 : at + 2;
     case RECORD_ROUTE:
       if (options.recordRoute !== 0) return at;
       if (length < 3) return at + 1;
@@ -171,11 +182,21 @@ function readTimestamp(
   return -1;
 }
 
-/** What a router does with the options of a packet that it forwards: its outgoing address goes into a route that is recorded (a timestamp keeps that of the way in), the checksum is made anew. */
+/**
+ * What a router does with the options of a packet that it forwards: its outgoing address goes into a route that is recorded (a timestamp keeps that of
+ * the way in) and in the place of the next hop of a source route, which becomes the destination; the checksum is made anew.
+ */
 export function forwardOptions4(bytes: Uint8Array, options: Ipv4Options, outgoingAddress: number): void {
   if (options.recordRouteNeedsAddress) {
     const at = options.recordRoute;
     writeUint32(bytes, at + bytes[at + 2]! - 5, outgoingAddress);
+  }
+  if (options.nextHop !== null) {
+    leaveSourceRoute(bytes, options, options.nextHop, outgoingAddress);
+    if (options.timestampNeedsAddress) {
+      const at = options.timestamp;
+      writeUint32(bytes, at + bytes[at + 2]! - 9, outgoingAddress);
+    }
   }
   if (options.changed) {
     writeUint16(bytes, 10, 0);
@@ -183,12 +204,29 @@ export function forwardOptions4(bytes: Uint8Array, options: Ipv4Options, outgoin
   }
 }
 
+function leaveSourceRoute(bytes: Uint8Array, options: Ipv4Options, nextHop: number, outgoingAddress: number): void {
+  const at = options.sourceRoute;
+  const length = bytes[at + 1]!;
+  let pointer = bytes[at + 2]!;
+  while (pointer + 3 <= length && readUint32(bytes, at + pointer - 1) !== nextHop) pointer += 4;
+  if (pointer + 3 > length) return;
+  writeUint32(bytes, 16, nextHop);
+  writeUint32(bytes, at + pointer - 1, outgoingAddress);
+  bytes[at + 2] = pointer + 4;
+}
+
+/** The options of an answer; `via`: to whom it goes first, where the packet came by a source route. */
+export interface EchoedOptions {
+  bytes: Uint8Array;
+  via: number | null;
+}
+
 /**
  * The options of an answer to the packet whose compiled options those are (`ip_options_echo`, `ip_options_build`): record route and
- * timestamp go on where they were, the rest is left out. `host.ownAddress` is the answer's source. Padded to four
- * bytes; empty if there is nothing to echo, null if no answer can be made.
+ * timestamp go on where they were, a source route is taken backwards, the rest is left out. `host.ownAddress` is the answer's source. Padded to
+ * four bytes; empty if there is nothing to echo, null if no answer can be made.
  */
-export function echoOptions4(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): Uint8Array | null {
+export function echoOptions4(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): EchoedOptions | null {
   const echoed: number[] = [];
   if (options.recordRoute !== 0) {
     const option = echoRecordRoute(bytes, options, host);
@@ -200,8 +238,34 @@ export function echoOptions4(bytes: Uint8Array, options: Ipv4Options, host: Ipv4
     if (option === null) return null;
     echoed.push(...option);
   }
+  const back = routeBack(bytes, options);
+  if (back !== null) echoed.push(...back.option);
+  if (options.security !== 0) {
+    const at = options.security;
+    echoed.push(...bytes.subarray(at, at + bytes[at + 1]!));
+  }
   while (echoed.length % 4 !== 0) echoed.push(END);
-  return Uint8Array.from(echoed);
+  return { bytes: Uint8Array.from(echoed), via: back?.via ?? null };
+}
+
+/** The source route of an answer: the places that the packet has passed, the last one first, and at its end the packet's sender. */
+export function routeBack(bytes: Uint8Array, options: Ipv4Options): { option: number[]; via: number } | null {
+  const at = options.sourceRoute;
+  if (at === 0) return null;
+  const length = bytes[at + 1]!;
+  let place = Math.min(bytes[at + 2]!, length + 1) - 4;
+  if (place <= 3) return null;
+  const via = readUint32(bytes, at + place - 1);
+  const passed: number[] = [];
+  for (place -= 4; place > 3; place -= 4) passed.push(...bytes.subarray(at + place - 1, at + place + 3));
+  const sender = [...bytes.subarray(12, 16)];
+  // A sender that stands first in the route too is not named twice (RFC 1812 5.3.13.4).
+  const first = bytes.subarray(at + place + 3, at + place + 7);
+  if (sender.every((octet, i) => octet === first[i])) {
+    if (passed.length === 0) return null;
+    passed.splice(-4);
+  }
+  return { option: [bytes[at]!, passed.length + 7, 4, ...passed, ...sender], via };
 }
 
 function echoRecordRoute(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): Uint8Array | null {

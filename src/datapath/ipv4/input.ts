@@ -1,4 +1,3 @@
-import type { Device } from '../../host/device.ts';
 import { formatAddress4 } from '../../packet/address-text.ts';
 import { decode } from '../../packet/decode.ts';
 import { pullHeader } from '../../packet/fragmentation.ts';
@@ -12,14 +11,15 @@ import { type Kernel, noteRoute } from '../kernel.ts';
 import { LogLevel } from '../log-level.ts';
 import { send } from '../output.ts';
 import { Stage } from '../stages.ts';
+import { logMartian } from './martian.ts';
 import { readOptions, recordWayOut } from './options.ts';
 import { redirect } from './redirect.ts';
+import { followSourceRoute, PARAMETER_PROBLEM } from './source-route.ts';
 
 const TIME_EXCEEDED = 11;
 const UNREACHABLE = 3;
 const FRAGMENTATION_NEEDED = 4;
 const SOURCE_ROUTE_FAILED = 5;
-const PARAMETER_PROBLEM = 12;
 
 /** The checks of ip_rcv; what fails is never seen by a hook. */
 export function acceptIpv4(kernel: Kernel, packet: Packet): boolean {
@@ -59,12 +59,12 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
   }
   if (packet.headerLength > 20) {
     const options = readOptions(kernel, packet);
+    packet.options = options;
     if (options.errorPointer >= 0) {
       sendIcmpError(kernel, packet, PARAMETER_PROBLEM, 0, (options.errorPointer << 24) >>> 0);
       recorder.dropped(packet, 'malformed IP options');
       return;
     }
-    packet.options = options;
     if (options.sourceRoute !== 0 && host.interfaceSysctl(4, device, 'accept_source_route') === 0) {
       if (host.interfaceSysctl(4, device, 'log_martians') !== 0) {
         const [from, to] = [formatAddress4(packet.src[0]!), formatAddress4(packet.dst[0]!)];
@@ -72,6 +72,12 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
       }
       recorder.dropped(packet, 'source-routed');
       return;
+    }
+    if (options.sourceRoute !== 0) {
+      const to = followSourceRoute(kernel, packet, options, device);
+      if (to === 'nowhere') return;
+      if (to !== 'as before') action = to;
+      redirects = false;
     }
   }
   switch (action) {
@@ -90,23 +96,6 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
       }
       recorder.dropped(packet, 'no route');
   }
-}
-
-/** A martian, where log_martians asks to be told, with the link header: the only hint at where it came from (RFC 1812 5.3.8). */
-function logMartian(kernel: Kernel, packet: Packet, device: Device, what: 'source' | 'destination'): void {
-  if (kernel.host.interfaceSysctl(4, device, 'log_martians') === 0) return;
-  const [from, to] = [formatAddress4(packet.src[0]!), formatAddress4(packet.dst[0]!)];
-  if (what === 'destination') {
-    kernel.log.limited(LogLevel.warning, `IPv4: martian destination ${to} from ${from}, dev ${device.name}`);
-    return;
-  }
-  const header = packet.linkHeader ?? [];
-  const octets = Array.from(header, (octet) => octet.toString(16).padStart(2, '0')).join(' ');
-  kernel.log.limited(
-    LogLevel.warning,
-    `IPv4: martian source ${to} from ${from}, on dev ${device.name}`,
-    ...(octets === '' ? [] : [`ll header: 00000000: ${octets}`]),
-  );
 }
 
 /** For this machine: put together if it is a fragment, then INPUT (ip_local_deliver). */

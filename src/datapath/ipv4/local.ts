@@ -4,7 +4,7 @@ import { readUint16, readUint32, writeUint32 } from '../../packet/bytes.ts';
 import { foldSum, pseudoHeaderSum, segmentChecksumHolds, sumWords } from '../../packet/checksum.ts';
 import { ConntrackInfo, type Packet, PacketType } from '../../packet/packet.ts';
 import { Protocol } from '../../packet/protocol.ts';
-import { tosOf } from '../../packet/rewrite.ts';
+import { setAddressOnly, tosOf } from '../../packet/rewrite.ts';
 import { buildTcp } from '../../packet/tcp.ts';
 import { compose } from '../compose.ts';
 import { completeRequest, connectedSocket, rememberRequest, reopensConnection } from '../connected.ts';
@@ -13,7 +13,7 @@ import { sendIcmpError, sourceFor } from '../icmp-error.ts';
 import { addressOf, type Kernel, noteAnswer, replyMark, sendFromIcmp, sendFromKernel, usable } from '../kernel.ts';
 import { LogLevel } from '../log-level.ts';
 import { resetFor } from '../reject.ts';
-import { answerOptions } from './options.ts';
+import { answerDestination, answerOptions } from './options.ts';
 
 const UNREACHABLE = 3;
 const PROTOCOL_UNREACHABLE = 2;
@@ -30,7 +30,7 @@ const RST = 4;
 const ACK = 16;
 const ECE = 64;
 const CWR = 128;
-const NO_OPTIONS = new Uint8Array(0);
+const NO_OPTIONS = { bytes: new Uint8Array(0), via: null };
 
 /** INPUT is done: to the sockets and protocols of this machine, which may answer (ip_local_deliver_finish). */
 export function receiveLocalIpv4(kernel: Kernel, packet: Packet): void {
@@ -128,9 +128,10 @@ function receiveIcmp(kernel: Kernel, packet: Packet): void {
   const mark = replyMark(kernel, 4, packet);
   const tos = tosOf(packet);
   const local = packet.route?.type === 'local' && !group;
+  const destination = answerDestination(packet);
   const back = host.route({
     family: 4,
-    destination: addressOf(packet.src),
+    destination,
     ...(local ? { source: addressOf(packet.dst) } : {}),
     mark,
     tos: tos & 0x1c,
@@ -139,10 +140,10 @@ function receiveIcmp(kernel: Kernel, packet: Packet): void {
   if (!usable(back)) return;
   const source = local ? packet.dst : sourceFor(kernel, 4, back, packet.src);
   if (source === null) return;
-  const options = answerOptions(kernel, packet, source[0]!);
-  if (options === null) return;
+  const options = answerOptions(kernel, packet, source[0]!)?.bytes;
+  if (options === undefined) return;
   const identification = kernel.random.identification() & 0xffff;
-  const header = { source, destination: packet.src, protocol: Protocol.icmp, tos, identification, options };
+  const header = { source, destination, protocol: Protocol.icmp, tos, identification, options };
   const answer = compose(4, header, body);
   answer.mark = mark;
   answer.route = back;
@@ -176,9 +177,11 @@ export function answerSegment(kernel: Kernel, packet: Packet, found: SocketAnswe
   }
   if (flags & RST || !reachable) return;
   const header = (bytes[transport + 12]! >>> 4) * 4;
-  const options = family === 4 ? answerOptions(kernel, packet, packet.dst[0]!) : NO_OPTIONS;
-  if (options === null) return;
-  const answer = resetFor(packet, bytes.length - transport - header, tosOf(packet) & 0xfc, options);
+  const echoed = family === 4 ? answerOptions(kernel, packet, packet.dst[0]!) : NO_OPTIONS;
+  if (echoed === null) return;
+  const answer = resetFor(packet, bytes.length - transport - header, tosOf(packet) & 0xfc, echoed.bytes);
+  // Its checksum is that of the whole way.
+  if (echoed.via !== null) setAddressOnly(answer, 'destination', [echoed.via, 0, 0, 0]);
   answer.mark = replyMark(kernel, family, packet);
   // IPv4's RST has its checksum computed (ip_send_unicast_reply), IPv6's does not (tcp_v6_send_response).
   answer.checksumPending = family === 6;
@@ -208,11 +211,23 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer):
     options.push(1, 1, 4, 2);
   }
   if (offered.scale) options.push(1, 3, 3, 7);
+  const echoed = (family === 4 ? answerOptions(kernel, packet, packet.dst[0]!) : null) ?? NO_OPTIONS;
+  // A strict route must not lead over a gateway (inet_csk_route_req).
+  const { via } = echoed;
+  if (via !== null && packet.options?.strict) {
+    if (kernel.host.route({ family, destination: [via, 0, 0, 0] }).gateway !== null) return;
+  }
   const sequence = kernel.random.next() >>> 0;
   rememberRequest(kernel, packet, socket, sequence);
   const answer = compose(
     family,
-    { source: packet.dst.slice(), destination: packet.src.slice(), protocol: Protocol.tcp, dontFragment: true },
+    {
+      source: packet.dst.slice(),
+      destination: packet.src.slice(),
+      protocol: Protocol.tcp,
+      dontFragment: true,
+      options: echoed.bytes,
+    },
     buildTcp({
       sourcePort: readUint16(bytes, transport + 2),
       destinationPort: readUint16(bytes, transport),
@@ -223,6 +238,7 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer):
       options: Uint8Array.from(options),
     }),
   );
+  if (via !== null) setAddressOnly(answer, 'destination', [via, 0, 0, 0]);
   answer.mark = replyMark(kernel, family, packet);
   answer.checksumPending = true;
   answer.listener = socket.owner;

@@ -1,15 +1,19 @@
+import { readUint32 } from '../../packet/bytes.ts';
+import type { AddressWords } from '../../packet/family.ts';
 import {
   compileOptions4,
+  type EchoedOptions,
   echoOptions4,
   forwardOptions4,
   type Ipv4Options,
   type Ipv4OptionsHost,
+  routeBack,
 } from '../../packet/ipv4-options.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { addressOf, type Kernel, usable } from '../kernel.ts';
 
 const DAY = 86_400_000;
-const NONE = new Uint8Array(0);
+const NONE: EchoedOptions = { bytes: new Uint8Array(0), via: null };
 
 /**
  * Reads the options of a received, routed packet and fills in what the machine has to record (ip_options_compile).
@@ -27,8 +31,14 @@ function optionsHost(kernel: Kernel, address: number): Ipv4OptionsHost {
   };
 }
 
+/** To whom an answer to the packet goes first: its sender, or back along the source route by which it came. */
+export function answerDestination({ bytes, options, src }: Packet): AddressWords {
+  const back = options === null ? null : routeBack(bytes, options);
+  return back === null ? addressOf(src) : [back.via, 0, 0, 0];
+}
+
 /** The options of an answer from `source` to a packet; null if they let no answer be made. */
-export function answerOptions(kernel: Kernel, packet: Packet, source: number): Uint8Array | null {
+export function answerOptions(kernel: Kernel, packet: Packet, source: number): EchoedOptions | null {
   if (packet.options === null) return NONE;
   return echoOptions4(packet.bytes, packet.options, optionsHost(kernel, source));
 }
@@ -47,4 +57,5 @@ export function recordWayOut(kernel: Kernel, packet: Packet, options: Ipv4Option
   const source =
     route.preferredSource ?? kernel.host.sourceAddress(4, route.device!, route.gateway ?? addressOf(packet.dst));
   forwardOptions4(packet.bytes, options, source?.[0] ?? 0);
+  packet.dst[0] = readUint32(packet.bytes, 16);
 }

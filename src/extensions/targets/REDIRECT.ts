@@ -23,9 +23,18 @@ const HELP = `REDIRECT target options:
 
 const LOOPBACK: Readonly<Record<Family, AddressWords>> = { 4: [0x7f000001, 0, 0, 0], 6: [0, 0, 0, 1] };
 
-/** Link-local addresses redirect to link-local ones (`nf_nat_redirect_ipv6_usable`). */
-function isLinkLocal(address: ArrayLike<number>): boolean {
-  return address[0]! >>> 22 === 0xfe80 >>> 6;
+type Scope = 'node' | 'link' | 'site' | 'compatible' | null;
+
+const GROUP_SCOPES: readonly Scope[] = [null, 'node', 'link', null, null, 'site'];
+
+/** How far an IPv6 address reaches, of a group too; null: everywhere (`__ipv6_addr_type` in net/ipv6/addrconf_core.c). */
+function scopeOf(address: ArrayLike<number>): Scope {
+  const first = address[0]!;
+  if (first >>> 24 === 0xff) return GROUP_SCOPES[(first >>> 16) & 15] ?? null;
+  if (first >>> 22 === 0xfe80 >>> 6) return 'link';
+  if (first >>> 22 === 0xfec0 >>> 6) return 'site';
+  if (first !== 0 || address[1] !== 0 || address[2] !== 0 || address[3] === 0) return null;
+  return address[3] === 1 ? 'node' : 'compatible';
 }
 
 export const REDIRECT = defineTarget<NatTarget>({
@@ -55,8 +64,9 @@ export const REDIRECT = defineTarget<NatTarget>({
     const loopback = { ...range, minAddress: LOOPBACK[family], maxAddress: LOOPBACK[family] };
     return (packet, at) => {
       if (at.hook === Hook.output) return nat.setup(packet, at, loopback, 'destination');
-      const linkLocal = family === 6 && isLinkLocal(packet.dst);
-      const address = interfaceAddress(at.inDevice, family, (own) => !linkLocal || isLinkLocal(own));
+      // What does not reach everywhere goes to an address that reaches as far (`nf_nat_redirect_ipv6_usable`).
+      const scope = family === 6 ? scopeOf(packet.dst) : null;
+      const address = interfaceAddress(at.inDevice, family, (own) => scope === null || scopeOf(own) === scope);
       if (address === null) return Verdict.drop;
       return nat.setup(packet, at, { ...range, minAddress: address, maxAddress: address }, 'destination');
     };

@@ -88,6 +88,36 @@ export function packet(
   };
 }
 
+/**
+ * IPv4 options: none, record route (full or with room), router alert, a wrong length, source routes (loose and strict; to other machines, over this
+ * one, back; passed or not), timestamps, CIPSO, and a record route before what is wrong.
+ */
+const IP_OPTIONS = [
+  '01010101',
+  '07040400',
+  '0707040000000000',
+  '94040000',
+  '0204ffff',
+  '8307040a00006300',
+  '8907080a00006300',
+  '8307040a00000a00',
+  '8307040a00021400',
+  '8907040a00000b00',
+  '830b040a0000010a00021500',
+  '830b080a0002010a00000a00',
+  '830b0c0a0002010a00000a00',
+  '890b0c0a0002140a00000b00',
+  '830f100a0002010a00000a0a00008200',
+  '8307050a00000a00',
+  '8308040a00000aff',
+  '4408050000000000',
+  '440c05010000000000000000',
+  '440c05030a00020100000000',
+  '8606000000010000',
+  '860a00000001010400000000',
+  '070704000000000183020000',
+];
+
 function tcpOptions(random: Random): Buffer {
   const parts = [Buffer.from('020405b4', 'hex')];
   if (random.chance(0.5)) parts.push(Buffer.from('0103030e', 'hex').subarray(1), Buffer.from([1]));
@@ -277,10 +307,7 @@ export function oddity(random: Random, family: Family, bridged: boolean): Planne
       return family === 4
         ? [
             packet(random, 4, from, to, 6, segment, {
-              options: Buffer.from(
-                random.pick(['01010101', '07040400', '94040000', '0204ffff', '8307040a00006300', '8907080a00006300']),
-                'hex',
-              ),
+              options: Buffer.from(random.pick(IP_OPTIONS), 'hex'),
             }),
           ]
         : [packet(random, 6, from, to, 6, segment, { extensions: [[60, Buffer.from('00010400000000', 'hex')]] })];

@@ -71,6 +71,21 @@ const listeners: PacketMaker = (random, family) => toListeners(random, family, L
 
 const MASQUERADED = ['-A POSTROUTING -o eth0 -j MASQUERADE'];
 
+/** A rule by which all that goes out has its port drawn, often from fewer than are needed. */
+function drawingForAll(random: Random, family: Family): string {
+  const address = family === 4 ? '192.0.2.100' : '[2001:db8::10]';
+  return `-A POSTROUTING -o eth0 ${random.pick([
+    '-j MASQUERADE',
+    '-j MASQUERADE --random',
+    '-j MASQUERADE --random-fully',
+    '-p tcp -j MASQUERADE --to-ports 7000-7002',
+    `-p tcp -j SNAT --to-source ${address}:7000-7001`,
+    `-p tcp -j SNAT --to-source ${address}:600-602 --random`,
+    `-p udp -j SNAT --to-source ${address}:1024-1025 --random-fully`,
+    `-p ${family === 4 ? 'icmp' : 'ipv6-icmp'} -j MASQUERADE --random`,
+  ])}`;
+}
+
 export const PROFILES: Record<string, Profile> = {
   filter: {
     families: [4],
@@ -112,6 +127,7 @@ export const PROFILES: Record<string, Profile> = {
       [0.1, bursts],
     ],
     counting: 0.2,
+    fixed: (family, random) => ({ nat: random.chance(0.6) ? [drawingForAll(random, family)] : [] }),
   },
   mangle: {
     families: [4, 6],
