@@ -1,6 +1,6 @@
 import { Hook, type HookState } from '../datapath/hooks.ts';
 import { checksumHolds } from '../packet/checksum.ts';
-import { ConntrackInfo, type Packet } from '../packet/packet.ts';
+import { ConntrackInfo, type Packet, Summed } from '../packet/packet.ts';
 import { Direction } from './connection.ts';
 import type { Entry } from './entry.ts';
 import type { Settings } from './settings.ts';
@@ -52,5 +52,6 @@ export function contentHolds(
 ): boolean {
   if (!settings.checksum || at.hook !== Hook.prerouting) return true;
   packet.verified = checksumHolds(packet, protocol);
+  packet.summed = packet.verified ? Summed.complete : Summed.no;
   return packet.verified;
 }

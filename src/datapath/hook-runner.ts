@@ -1,7 +1,7 @@
 import type { Device } from '../host/device.ts';
 import { readUint32 } from '../packet/bytes.ts';
 import { decode } from '../packet/decode.ts';
-import type { Packet } from '../packet/packet.ts';
+import { type Packet, Summed } from '../packet/packet.ts';
 import { tosOf } from '../packet/rewrite.ts';
 import type { TableEvaluator } from './evaluator.ts';
 import { HOOK_NAMES, Hook, type HookEntry, type HookState, type TableName } from './hooks.ts';
@@ -357,6 +357,7 @@ function replaceBytes(packet: Packet, bytes: Uint8Array): boolean {
   packet.bytes = bytes.slice();
   packet.fragmentSizes = null;
   packet.verified = false;
+  packet.summed = Summed.no;
   decode(packet);
   return true;
 }

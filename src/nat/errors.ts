@@ -4,8 +4,8 @@ import { directionOf } from '../conntrack/tracking.ts';
 import { addressOf, invertTuple, locateTransport } from '../conntrack/tuple.ts';
 import { Hook } from '../datapath/hooks.ts';
 import { writeUint16 } from '../packet/bytes.ts';
-import { checksumHolds, headerChanged, internetChecksum, transportChecksum } from '../packet/checksum.ts';
-import type { Packet } from '../packet/packet.ts';
+import { checksumHolds, headerChanged, internetChecksum, summedHeader, transportChecksum } from '../packet/checksum.ts';
+import { type Packet, Summed } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { rewriteEnd, setAddressOnly, setEnd, writeAddress } from '../packet/rewrite.ts';
 import type { Manip } from './allocate.ts';
@@ -51,10 +51,19 @@ export function translateError(packet: Packet, entry: Entry, manip: Manip, hook:
   return true;
 }
 
-/** Whether the checksum is right, or was once (CHECKSUM_COMPLETE): on the way in as long as the header still fits (nf_ip6_checksum). */
+/** Whether the checksum is right, or was once: on the way in as long as the header still fits, and from then on always (nf_ip6_checksum). */
 function hasRightSum(packet: Packet, hook: Hook, protocol: number): boolean {
-  const wasRight = packet.verified && ((hook !== Hook.prerouting && hook !== Hook.input) || !headerChanged(packet));
-  packet.verified = wasRight || checksumHolds(packet, protocol);
+  if (packet.summed === Summed.unnecessary) return true;
+  if (packet.summed === Summed.complete) {
+    if (hook !== Hook.prerouting && hook !== Hook.input) return true;
+    if (!headerChanged(packet)) {
+      packet.summed = Summed.unnecessary;
+      return true;
+    }
+  }
+  packet.verified = checksumHolds(packet, protocol);
+  packet.summed = packet.verified ? Summed.complete : Summed.no;
+  if (packet.family === 6) packet.summedHeader = summedHeader(packet);
   return packet.verified;
 }
 

@@ -1,5 +1,5 @@
 import { readUint16, readUint32 } from './bytes.ts';
-import type { Packet } from './packet.ts';
+import { type Packet, Summed } from './packet.ts';
 import { Protocol } from './protocol.ts';
 
 /**
@@ -145,6 +145,11 @@ export function sctpChecksumHolds(bytes: Uint8Array, start: number, end: number)
 /** The parts of an IPv6 header that rules change without the sum's knowing. */
 export function summedHeader({ bytes }: Packet): number {
   return readUint32(bytes, 0) * 256 + bytes[7]!;
+}
+
+/** A packet that is forwarded: its sum is no longer known (`skb_forward_csum`). */
+export function forgetSum(packet: Packet): void {
+  if (packet.summed === Summed.complete) packet.summed = Summed.no;
 }
 
 /** Whether the sum by which the checksum was found right (`Packet.summedHeader`) no longer fits the IPv6 header. */

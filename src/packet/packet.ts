@@ -19,6 +19,10 @@ export const ConntrackInfo = {
 } as const;
 export type ConntrackInfo = (typeof ConntrackInfo)[keyof typeof ConntrackInfo];
 
+/** What is known of the checksum of a packet's content (`skb->ip_summed`): nothing, its sum, or that nobody needs to look again. */
+export const Summed = { no: 0, complete: 1, unnecessary: 2 } as const;
+export type Summed = (typeof Summed)[keyof typeof Summed];
+
 /** The local process a packet belongs to; absent for forwarded packets and kernel answers. */
 export interface SocketOwner {
   uid: number;
@@ -116,6 +120,8 @@ export class Packet {
   holdsPseudoSum = false;
   /** Connection tracking has found the checksum of its content right (`csum_valid`): that is not asked again, whatever is changed later. */
   verified = false;
+  /** Whether NAT asks for it again in an ICMP error. */
+  summed: Summed = Summed.no;
   /** A match sets it to have the packet dropped at once (`par->hotdrop`). */
   hotdrop = false;
   /** What the description of the packet said beyond its bytes, e.g. `policy`, `skuid`; by key. */
@@ -194,6 +200,7 @@ export class Packet {
     this.checksumPending = false;
     this.holdsPseudoSum = false;
     this.verified = false;
+    this.summed = Summed.no;
     this.hotdrop = false;
     this.described = null;
     this.fragmentMaxSize = 0;

@@ -1,6 +1,7 @@
 import { Status } from '../../conntrack/connection.ts';
 import type { Device } from '../../host/device.ts';
 import { formatMac } from '../../packet/address-text.ts';
+import { forgetSum } from '../../packet/checksum.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { fragmentOnBridge } from '../fragmenting.ts';
 import { Hook, type HookState } from '../hooks.ts';
@@ -143,6 +144,7 @@ function flood(kernel: Kernel, packet: Packet, port: Device, bridge: Device, isK
 
 /** FORWARD on a bridge (br_nf_forward). */
 function forwardTo(kernel: Kernel, packet: Packet, port: Device, to: Device, bridge: Device): void {
+  forgetSum(packet);
   if (packet.bridgeDestination === null) {
     transmitOnPort(kernel, packet, to, packet.linkHeader!);
     return;

@@ -1,4 +1,5 @@
 import { formatAddress4 } from '../../packet/address-text.ts';
+import { forgetSum } from '../../packet/checksum.ts';
 import { decode } from '../../packet/decode.ts';
 import { pullHeader } from '../../packet/fragmentation.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
@@ -121,6 +122,7 @@ function forwardIpv4(kernel: Kernel, packet: Packet, redirects: boolean): void {
     recorder.dropped(packet, 'TPROXY gave it to a socket, but it is not routed to this machine');
     return;
   }
+  forgetSum(packet);
   if (ttlOf(packet) <= 1) {
     sendIcmpError(kernel, packet, TIME_EXCEEDED, 0);
     recorder.dropped(packet, 'TTL exceeded');

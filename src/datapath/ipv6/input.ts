@@ -1,3 +1,4 @@
+import { forgetSum } from '../../packet/checksum.ts';
 import { decode } from '../../packet/decode.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
 import { setTtl, ttlOf } from '../../packet/rewrite.ts';
@@ -78,6 +79,7 @@ function forwardIpv6(kernel: Kernel, packet: Packet): void {
     recorder.dropped(packet, 'TPROXY gave it to a socket, but it is not routed to this machine');
     return;
   }
+  forgetSum(packet);
   if (ttlOf(packet) <= 1) {
     sendIcmpv6Error(kernel, packet, TIME_EXCEEDED, 0);
     recorder.dropped(packet, 'hop limit exceeded');
