@@ -184,8 +184,8 @@ export class Allocator {
     let offset = 0;
     if (range.basePort !== undefined) offset = (own - range.basePort) & 0xffff;
     else if (range.random || range.randomFully || manip === 'source') {
-      const chosen = this.choices?.port(entry, manip) ?? -1;
-      offset = chosen >= min && chosen <= max ? chosen - min : random16();
+      const chosen = this.choices?.port(entry, manip, min, max) ?? -1;
+      offset = chosen >= 0 ? chosen - min : random16();
     }
 
     let attempts = Math.min(size, MAX_ATTEMPTS);

@@ -31,6 +31,7 @@ interface Listed {
 /** The connections of a listing. Of those with the same tuple each that is made takes the next; the last one stays. */
 export class NatChoices {
   readonly #listed = new Map<string, Listed>();
+  #unlisted = 0;
 
   /** `text`: what `conntrack -L` or `conntrack -E` has printed. Throws ChoicesError. */
   constructor(text: string) {
@@ -47,8 +48,23 @@ export class NatChoices {
     });
   }
 
-  /** The port (ICMP: id, GRE: key) that the connection got there, at its source or destination; -1 if it is not in the list. */
-  port(entry: Entry, manip: 'source' | 'destination'): number {
+  /** How often a port was asked for that is not in the list. */
+  get unlisted(): number {
+    return this.#unlisted;
+  }
+
+  /**
+   * The port (ICMP: id, GRE: key) that the connection got there, at its source or destination; -1 if the list has none for it, or none from `min`
+   * to `max`.
+   */
+  port(entry: Entry, manip: 'source' | 'destination', min: number, max: number): number {
+    const port = this.#listedPort(entry, manip);
+    if (port >= min && port <= max) return port;
+    this.#unlisted++;
+    return -1;
+  }
+
+  #listedPort(entry: Entry, manip: 'source' | 'destination'): number {
     const original = entry.words.subarray(entry.base, entry.base + TUPLE_WORDS);
     const listed = this.#listed.get(keyOf(original, entry.zone(Direction.original)));
     if (listed === undefined) return -1;

@@ -52,6 +52,8 @@ const variant = values.variant === 'nft' ? 'nft' : 'legacy';
 
 interface Played {
   found: Difference[];
+  /** Whether iptsim drew ports that it could not follow the kernel in. */
+  drew: boolean;
   sent: SentPacket[];
   outcome: KernelOutcome;
 }
@@ -73,7 +75,7 @@ async function play(scenario: Scenario, place: number, follow: boolean): Promise
   }
   const events = values.events || follow;
   const { sent, outcome } = await runKernel(scenario, variant, wireSource, { place, log, events });
-  return { found: await compareWith(scenario, sent, outcome, follow), sent, outcome };
+  return { ...(await compareWith(scenario, sent, outcome, follow)), sent, outcome };
 }
 
 /** Differences between what the kernel did and what iptsim does with the same packets. */
@@ -82,14 +84,16 @@ async function compareWith(
   sent: SentPacket[],
   outcome: KernelOutcome,
   follow: boolean,
-): Promise<Difference[]> {
+): Promise<Pick<Played, 'found' | 'drew'>> {
   const folder = mkdtempSync(path.join(tmpdir(), 'iptsim-kernel-'));
   try {
-    if (values.events) return compareEvents(outcome.events ?? '', await runEvents(scenario, sent, folder, variant));
-    const { outcome: simulated } = await runSimulation(scenario, sent, folder, variant, follow ? outcome : {});
-    return scenario.profile === 'fixtures-by-chance'
-      ? compareWays(sent, outcome, simulated)
-      : compare(sent, outcome, simulated);
+    if (values.events) {
+      const told = await runEvents(scenario, sent, folder, variant);
+      return { found: compareEvents(outcome.events ?? '', told), drew: false };
+    }
+    const { outcome: simulated, drew } = await runSimulation(scenario, sent, folder, variant, follow ? outcome : {});
+    const isByChance = scenario.profile === 'fixtures-by-chance';
+    return { found: (isByChance ? compareWays : compare)(sent, outcome, simulated), drew };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -115,21 +119,23 @@ async function differences(scenario: Scenario, place: number): Promise<Compared>
   const first = await play(scenario, place, draws);
   if (first.found.length === 0) return { ...first, how: draws ? 'followed' : 'plain' };
   let again = first;
+  let couldFollow = draws && !first.drew;
   for (let n = 1; n < PLAYS; n++) {
     again = await play(scenario, place, true);
     if (again.found.length === 0) {
       const { sent, outcome } = again;
-      const isFollowed = draws || (await compareWith(scenario, sent, outcome, false)).length > 0;
+      const isFollowed = draws || (await compareWith(scenario, sent, outcome, false)).found.length > 0;
       return isFollowed && !values.events
         ? { ...again, how: 'followed' }
         : { ...again, found: first.found, how: 'unsteady' };
     }
+    couldFollow ||= !again.drew;
     const itself = values.events
       ? compareEvents(first.outcome.events ?? '', again.outcome.events ?? '')
       : compare(first.sent, again.outcome, first.outcome);
     if (itself.length > 0 && !draws) return { ...again, how: 'unsteady' };
   }
-  return { ...again, how: 'plain' };
+  return { ...again, how: couldFollow ? 'plain' : 'unsteady' };
 }
 
 /** What all scenarios of a run add up to. */

@@ -88,13 +88,12 @@ export function writeInputs(scenario: Scenario, sent: SentPacket[], folder: stri
   return args;
 }
 
-type ToolRunner = (words: string[]) => Promise<string>;
+type ToolRunner = (words: string[], told?: string[]) => Promise<string>;
 
 /** Calls iptsim's commands in this process: as the program does, without its start. */
 export function toolRunner(directory: string, variant: 'legacy' | 'nft'): ToolRunner {
-  return async ([name = '', ...args]) => {
+  return async ([name = '', ...args], errors = []) => {
     const outs: string[] = [];
-    const errors: string[] = [];
     const io: Io = {
       out: (text) => void outs.push(text),
       err: (text) => void errors.push(text),
@@ -147,14 +146,17 @@ export interface Simulation {
   options?: readonly string[];
 }
 
-/** Plays the packets, as the kernel was sent them, through iptsim. */
+/**
+ * Plays the packets, as the kernel was sent them, through iptsim; `drew`: although it was told the ports that the kernel had drawn it had to draw
+ * some itself, for connections that the kernel has refused.
+ */
 export async function runSimulation(
   scenario: Scenario,
   sent: SentPacket[],
   folder: string,
   variant: 'legacy' | 'nft',
   { events, options = [] }: Simulation = {},
-): Promise<{ outcome: Outcome; lines: string[] }> {
+): Promise<{ outcome: Outcome; lines: string[]; drew: boolean }> {
   const args = writeInputs(scenario, sent, folder);
   if (events !== undefined) {
     const file = path.join(folder, 'choices');
@@ -164,7 +166,9 @@ export async function runSimulation(
   const out = path.join(folder, 'out');
   const tool = toolRunner(path.join(folder, 'state'), variant);
   for (const words of scenario.entries ?? []) await tool(['conntrack', ...words]).catch(() => undefined);
-  const lines = (await tool(['trace', ...args, ...options, '--write-pcap', out, '--json', '--commit'])).split('\n');
+  const told: string[] = [];
+  const words = ['trace', ...args, ...options, '--write-pcap', out, '--json', '--commit'];
+  const lines = (await tool(words, told)).split('\n');
   const outputs: Outcome['outputs'] = sent.map(() => []);
   for (const file of readdirSync(out).sort()) {
     if (!file.endsWith('.pcap')) continue;
@@ -185,6 +189,7 @@ export async function runSimulation(
       ...(await stateAfter(scenario, tool)),
     },
     lines,
+    drew: events !== undefined && /drawn at random/.test(told.join('')),
   };
 }
 

@@ -25,6 +25,8 @@ Examples:
   Verdicts of many packets, and how fast:
     iptsim trace --pcap eth0=in.pcap --summary
     iptsim trace --pcap eth0=in.pcap --summary --jobs 4
+  With the ports that a real machine's NAT has drawn:
+    conntrack -L > list; iptsim trace --choices list --pcap eth0=in.pcap
 
 Exit status: 0 all packets processed, whatever became of them; 1 an input could
 not be read, or a handler of a queue failed; 2 wrong usage.

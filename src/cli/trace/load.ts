@@ -52,6 +52,8 @@ export interface LoadedMachine {
   tie(): string | null;
   /** Whether rules look at bytes that nothing else looks at. */
   looksAnywhere(): boolean;
+  /** How many ports were drawn at random because the list of choices does not have them. */
+  unlisted(): number;
   /** Switches the machine on; `first` is the time of its first packet. */
   start(first: number, share?: Share | null): Machine;
   /** Writes counters, sets and memory back to the state directory. */
@@ -149,6 +151,7 @@ function readMachine(
         },
       }),
     looksAnywhere: () => looksAnywhere(loaded4, 4) || looksAnywhere(loaded6, 6),
+    unlisted: () => choices?.unlisted ?? 0,
     start(first, share = null) {
       const start = Number.isFinite(first) ? first : (memory?.clock ?? 0);
       // Timers count by the machine's own clock, which goes on where it was committed.

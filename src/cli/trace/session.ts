@@ -188,6 +188,9 @@ async function play(
       `iptsim trace: ${notes.cut} packets were cut by the capture (snap length): zeros stand for what is missing\n`,
     );
   }
+  if (loaded.unlisted() > 0) {
+    io.err(`iptsim trace: ${loaded.unlisted()} ports were drawn at random: ${options.choices} does not have them\n`);
+  }
   for (const [queue, count] of listener?.queues.waiting() ?? []) {
     io.err(`iptsim trace: ${count} packets still wait in queue ${queue}: lost, now that its handler ends\n`);
   }
