@@ -51,6 +51,7 @@ export function contentHolds(
   protocol = packet.protocol,
 ): boolean {
   if (!settings.checksum || at.hook !== Hook.prerouting) return true;
+  if (packet.summed === Summed.unnecessary) return true;
   packet.verified = checksumHolds(packet, protocol);
   packet.summed = packet.verified ? Summed.complete : Summed.no;
   return packet.verified;

@@ -114,7 +114,7 @@ export function localOut(kernel: Kernel, packet: Packet): void {
   kernel.share?.checkSent(packet.bytes);
   packet.time = kernel.clock.real;
   packet.realm = packet.route!.realm;
-  if (packet.controlSocket && isMulticast(packet)) setTtl(packet, MULTICAST_TTL);
+  if (packet.controlSocket && packet.local && isMulticast(packet)) setTtl(packet, MULTICAST_TTL);
   if (packet.kernelMade || packet.isCopy) kernel.held.push(packet);
   kernel.runner.run(packet, Hook.output, null, packet.route!.device, Stage.output);
 }

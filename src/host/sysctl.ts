@@ -131,6 +131,7 @@ const DEVICE_DEFAULTS: Readonly<Record<Family, Readonly<Record<string, readonly 
     dad_transmits: [1, 1],
     hop_limit: [64, 64],
     max_addresses: [16, 16],
+    suppress_frag_ndisc: [1, 1],
   },
 };
 
@@ -150,7 +151,7 @@ export const INTERFACE_SYSCTLS: Readonly<Record<Family, readonly string[]>> = {
     'send_redirects',
     'src_valid_mark',
   ],
-  6: ['forwarding', 'force_forwarding', 'accept_source_route'],
+  6: ['forwarding', 'force_forwarding', 'force_tllao', 'accept_source_route', 'suppress_frag_ndisc'],
 };
 
 /** How the kernel joins an interface's value with that of `all` (include/linux/inetdevice.h); where nothing stands the interface's holds. */

@@ -8,6 +8,7 @@ import { compose } from '../compose.ts';
 import { sendIcmpv6Error, sourceFor } from '../icmp-error.ts';
 import { answerSegment, datagramIsRight, detach, socketFor } from '../ipv4/local.ts';
 import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from '../kernel.ts';
+import { receiveSolicitation, SOLICITATION } from './neighbour-discovery.ts';
 
 const UNREACHABLE = 1;
 const PORT_UNREACHABLE = 4;
@@ -40,6 +41,10 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
         break;
       }
       recorder.delivered(packet);
+      if (packet.bytes[packet.transport] === SOLICITATION) {
+        receiveSolicitation(kernel, packet, fragmentHeader !== 0 || packet.fragmentMaxSize > 0);
+        break;
+      }
       receiveIcmpv6(kernel, packet);
       break;
     case Protocol.tcp:

@@ -3,6 +3,7 @@ import { Random } from '../random.ts';
 import type { HostDescription, PlannedPacket, Scenario } from '../scenario.ts';
 import { application, helperRules } from './applications.ts';
 import { crowd } from './crowds.ts';
+import { discovery } from './discovery.ts';
 import { bridgeHost, LISTENING, outspoken, type RouterKind, router } from './hosts.ts';
 import { invalid } from './invalid.ts';
 import { MATCHES } from './matches.ts';
@@ -60,6 +61,9 @@ const between =
   };
 const applications = between(application);
 const crowds = between(crowd);
+const neighbours = between((random, family, _, from, to) =>
+  family === 6 && from.dev !== 'local' ? discovery(random, from, to) : [],
+);
 const protocols = between(otherProtocol);
 const invalids = between(invalid);
 const headers = between((random, family, _, from, to) => (family === 6 ? extended(random, from, to) : []));
@@ -185,6 +189,7 @@ export const PROFILES: Record<string, Profile> = {
       [0.15, odd],
       [0.15, headers],
       [0.1, protocols],
+      [0.06, neighbours],
     ],
   },
   headers: {
@@ -241,6 +246,7 @@ export const PROFILES: Record<string, Profile> = {
     packets: [
       [0.6, odd],
       [0.15, invalids],
+      [0.06, neighbours],
     ],
   },
   fragments: {
@@ -317,6 +323,7 @@ export const PROFILES: Record<string, Profile> = {
       [0.15, odd],
       [0.1, protocols],
       [0.05, headers],
+      [0.04, neighbours],
     ],
   },
 };
