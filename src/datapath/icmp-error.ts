@@ -60,8 +60,9 @@ export function sendIcmpError(
   const source = from ?? sourceFor(kernel, 4, back, cause.src);
   if (source === null) return false;
 
-  const options = answerOptions(kernel, cause, source[0]!)?.bytes;
-  if (options === undefined) return false;
+  const echoed = answerOptions(kernel, cause, source[0]!);
+  if (echoed === null) return false;
+  const options = echoed.bytes;
   const room = Math.min(back.mtu, QUOTED_AT_MOST) - 20 - options.length - 8;
   const body = new Uint8Array(8 + Math.min(cause.bytes.length, room));
   body[0] = type;
@@ -80,6 +81,7 @@ export function sendIcmpError(
     },
     body,
   );
+  answer.options = echoed.options;
   answer.mark = mark;
   answer.route = back;
   answer.outDevice = back.device;

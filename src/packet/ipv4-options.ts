@@ -2,6 +2,8 @@
 import { readUint32, writeUint16, writeUint32 } from './bytes.ts';
 import { internetChecksum } from './checksum.ts';
 
+/** Bytes before the options. */
+const HEADER = 20;
 const END = 0;
 const NOOP = 1;
 const RECORD_ROUTE = 7;
@@ -42,12 +44,8 @@ export interface Ipv4OptionsHost {
   isForeign(address: number): boolean;
 }
 
-/**
- * Reads the options of the packet whose IPv4 header is at the beginning of `bytes`, writes this machine's address and time where record
- * route and timestamp ask for it, and moves their pointers on. With an error the bytes before it may have changed.
- */
-export function compileOptions4(bytes: Uint8Array, host: Ipv4OptionsHost): Ipv4Options {
-  const options: Ipv4Options = {
+function noOptions(): Ipv4Options {
+  return {
     errorPointer: -1,
     sourceRoute: 0,
     strict: false,
@@ -61,6 +59,14 @@ export function compileOptions4(bytes: Uint8Array, host: Ipv4OptionsHost): Ipv4O
     security: 0,
     changed: false,
   };
+}
+
+/**
+ * Reads the options of the packet whose IPv4 header is at the beginning of `bytes`, writes this machine's address and time where record
+ * route and timestamp ask for it, and moves their pointers on. With an error the bytes before it may have changed.
+ */
+export function compileOptions4(bytes: Uint8Array, host: Ipv4OptionsHost): Ipv4Options {
+  const options = noOptions();
   const end = (bytes[0]! & 15) * 4;
   let at = 20;
   while (at < end) {
@@ -215,10 +221,11 @@ function leaveSourceRoute(bytes: Uint8Array, options: Ipv4Options, nextHop: numb
   bytes[at + 2] = pointer + 4;
 }
 
-/** The options of an answer; `via`: to whom it goes first, where the packet came by a source route. */
+/** The options of an answer; `via`: to whom it goes first, where the packet came by a source route; `options`: what they are, of the answer. */
 export interface EchoedOptions {
   bytes: Uint8Array;
   via: number | null;
+  options: Ipv4Options | null;
 }
 
 /**
@@ -228,24 +235,32 @@ export interface EchoedOptions {
  */
 export function echoOptions4(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): EchoedOptions | null {
   const echoed: number[] = [];
+  const answer = noOptions();
   if (options.recordRoute !== 0) {
-    const option = echoRecordRoute(bytes, options, host);
+    const option = echoRecordRoute(bytes, options, host, answer);
     if (option === null) return null;
+    answer.recordRoute = HEADER;
     echoed.push(...option);
   }
   if (options.timestamp !== 0) {
-    const option = echoTimestamp(bytes, options, host);
+    const option = echoTimestamp(bytes, options, host, answer);
     if (option === null) return null;
+    answer.timestamp = HEADER + echoed.length;
     echoed.push(...option);
   }
   const back = routeBack(bytes, options);
-  if (back !== null) echoed.push(...back.option);
+  if (back !== null) {
+    answer.sourceRoute = HEADER + echoed.length;
+    answer.strict = options.strict;
+    echoed.push(...back.option);
+  }
   if (options.security !== 0) {
     const at = options.security;
+    answer.security = HEADER + echoed.length;
     echoed.push(...bytes.subarray(at, at + bytes[at + 1]!));
   }
   while (echoed.length % 4 !== 0) echoed.push(END);
-  return { bytes: Uint8Array.from(echoed), via: back?.via ?? null };
+  return { bytes: Uint8Array.from(echoed), via: back?.via ?? null, options: echoed.length === 0 ? null : answer };
 }
 
 /** The source route of an answer: the places that the packet has passed, the last one first, and at its end the packet's sender. */
@@ -268,7 +283,12 @@ export function routeBack(bytes: Uint8Array, options: Ipv4Options): { option: nu
   return { option: [bytes[at]!, passed.length + 7, 4, ...passed, ...sender], via };
 }
 
-function echoRecordRoute(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): Uint8Array | null {
+function echoRecordRoute(
+  bytes: Uint8Array,
+  options: Ipv4Options,
+  host: Ipv4OptionsHost,
+  answer: Ipv4Options,
+): Uint8Array | null {
   const at = options.recordRoute;
   const length = bytes[at + 1]!;
   const pointer = bytes[at + 2]!;
@@ -277,11 +297,17 @@ function echoRecordRoute(bytes: Uint8Array, options: Ipv4Options, host: Ipv4Opti
     if (pointer + 3 > length) return null;
     echo[2] = pointer + 4;
     writeUint32(echo, pointer - 1, host.ownAddress);
+    answer.recordRouteNeedsAddress = true;
   }
   return echo;
 }
 
-function echoTimestamp(bytes: Uint8Array, options: Ipv4Options, host: Ipv4OptionsHost): Uint8Array | null {
+function echoTimestamp(
+  bytes: Uint8Array,
+  options: Ipv4Options,
+  host: Ipv4OptionsHost,
+  answer: Ipv4Options,
+): Uint8Array | null {
   const at = options.timestamp;
   const length = bytes[at + 1]!;
   let pointer = bytes[at + 2]!;
@@ -305,6 +331,8 @@ function echoTimestamp(bytes: Uint8Array, options: Ipv4Options, host: Ipv4Option
     }
   }
   echo[2] = pointer;
+  answer.timestampNeedsAddress = addressAt >= 0;
+  answer.timestampNeedsTime = timeAt >= 0;
   if (addressAt >= 0) writeUint32(echo, addressAt, host.ownAddress);
   if (timeAt >= 0) writeUint32(echo, timeAt, host.timestamp);
   return echo;

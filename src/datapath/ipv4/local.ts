@@ -30,7 +30,7 @@ const RST = 4;
 const ACK = 16;
 const ECE = 64;
 const CWR = 128;
-const NO_OPTIONS = { bytes: new Uint8Array(0), via: null };
+const NO_OPTIONS = { bytes: new Uint8Array(0), via: null, options: null };
 
 /** INPUT is done: to the sockets and protocols of this machine, which may answer (ip_local_deliver_finish). */
 export function receiveLocalIpv4(kernel: Kernel, packet: Packet): void {
@@ -140,11 +140,12 @@ function receiveIcmp(kernel: Kernel, packet: Packet): void {
   if (!usable(back)) return;
   const source = local ? packet.dst : sourceFor(kernel, 4, back, packet.src);
   if (source === null) return;
-  const options = answerOptions(kernel, packet, source[0]!)?.bytes;
-  if (options === undefined) return;
+  const echoed = answerOptions(kernel, packet, source[0]!);
+  if (echoed === null) return;
   const identification = kernel.random.identification() & 0xffff;
-  const header = { source, destination, protocol: Protocol.icmp, tos, identification, options };
+  const header = { source, destination, protocol: Protocol.icmp, tos, identification, options: echoed.bytes };
   const answer = compose(4, header, body);
+  answer.options = echoed.options;
   answer.mark = mark;
   answer.route = back;
   answer.outDevice = back.device;
@@ -180,6 +181,7 @@ export function answerSegment(kernel: Kernel, packet: Packet, found: SocketAnswe
   const echoed = family === 4 ? answerOptions(kernel, packet, packet.dst[0]!) : NO_OPTIONS;
   if (echoed === null) return;
   const answer = resetFor(packet, bytes.length - transport - header, tosOf(packet) & 0xfc, echoed.bytes);
+  answer.options = echoed.options;
   // Its checksum is that of the whole way.
   if (echoed.via !== null) setAddressOnly(answer, 'destination', [echoed.via, 0, 0, 0]);
   answer.mark = replyMark(kernel, family, packet);
@@ -238,6 +240,7 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer):
       options: Uint8Array.from(options),
     }),
   );
+  answer.options = echoed.options;
   if (via !== null) setAddressOnly(answer, 'destination', [via, 0, 0, 0]);
   answer.mark = replyMark(kernel, family, packet);
   answer.checksumPending = true;

@@ -13,7 +13,7 @@ import { type Packet, PacketType } from '../../packet/packet.ts';
 import { addressOf, type Kernel, usable } from '../kernel.ts';
 
 const DAY = 86_400_000;
-const NONE: EchoedOptions = { bytes: new Uint8Array(0), via: null };
+const NONE: EchoedOptions = { bytes: new Uint8Array(0), via: null, options: null };
 
 /**
  * Reads the options of a received, routed packet and fills in what the machine has to record (ip_options_compile).

@@ -174,15 +174,18 @@ function receiveIcmpv6(kernel: Kernel, packet: Packet): void {
   const group = isMulticast(packet.dst);
   if (group && host.sysctl('net.ipv6.icmp.echo_ignore_multicast') !== 0) return;
   const mark = replyMark(kernel, 6, packet);
+  const isForMany = group || packet.route?.anycast === true;
+  // Without a source address it must leave where the request came in, with one that is only preferred (ip6_route_output_flags).
+  const device = packet.inDevice === kernel.loopback ? null : packet.inDevice;
   const back = host.route({
     family: 6,
     destination: addressOf(packet.src),
-    ...(group ? {} : { source: addressOf(packet.dst) }),
+    ...(isForMany ? { outDevice: device } : { source: addressOf(packet.dst), preferDevice: device }),
     mark,
     protocol: Protocol.icmpv6,
   });
   if (!usable(back)) return;
-  const source = group || packet.route?.anycast ? sourceFor(kernel, 6, back, packet.src) : packet.dst;
+  const source = isForMany ? sourceFor(kernel, 6, back, packet.src) : packet.dst;
   if (source === null) return;
   const body = bytes.slice(transport);
   body[0] = ECHO_REPLY;
