@@ -1,11 +1,14 @@
+import { Direction } from '../conntrack/connection.ts';
+import { Entry } from '../conntrack/entry.ts';
 import type { Conntrack } from '../conntrack/service.ts';
+import { directionOf } from '../conntrack/tracking.ts';
 import type { Nat } from '../nat/service.ts';
 import { summedHeader } from '../packet/checksum.ts';
 import type { Family } from '../packet/family.ts';
 import type { Packet } from '../packet/packet.ts';
 import type { FragmentQueues } from './defragment.ts';
 import type { TableEvaluator } from './evaluator.ts';
-import { type HookFunction, type HookFunctions, type RouteKey, routeKeyChanged, routeKeyOf } from './hook-runner.ts';
+import { type HookFunction, type HookFunctions, routeKeyChanged, routeKeyOf } from './hook-runner.ts';
 import { HOOK_NAMES, Hook, type HookEntry, type HookState, hookEntries, type TableName } from './hooks.ts';
 import type { Needs } from './needs.ts';
 import type { TableProgram } from './program.ts';
@@ -126,17 +129,24 @@ function natFunction(
       return verdict;
     };
   } else if (hook === Hook.output) {
+    // Whatever it was before: where a connection has another destination, its packets are routed anew (nf_nat_ipv4_local_fn).
     run = (packet, at) => {
-      const before = routeKeyOf(packet);
       const verdict = nat.run(packet, at, manip, chain);
-      if (verdict !== Verdict.accept || !destinationChanged(packet, before)) return verdict;
+      if (verdict !== Verdict.accept || !isRedirected(packet)) return verdict;
       return d.reroute(packet, at) ? Verdict.accept : Verdict.drop;
     };
   }
   return { name: entry, program, evaluator, run };
 }
 
-function destinationChanged(packet: Packet, key: RouteKey): boolean {
-  for (let i = 0; i < 4; i++) if (packet.dst[i] !== key.dst[i]) return true;
+/** Whether packets of the connection go to another address than their sender wrote, in the direction of this one. */
+function isRedirected(packet: Packet): boolean {
+  const { connection } = packet;
+  if (!(connection instanceof Entry)) return false;
+  const { words } = connection;
+  const direction = directionOf(packet);
+  const there = connection.tupleAt(direction) + 4;
+  const back = connection.tupleAt(direction === Direction.original ? Direction.reply : Direction.original);
+  for (let i = 0; i < 4; i++) if (words[there + i] !== words[back + i]) return true;
   return false;
 }
