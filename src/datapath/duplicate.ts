@@ -1,7 +1,7 @@
 import type { Device } from '../host/device.ts';
 import type { AddressWords } from '../packet/family.ts';
 import { ConntrackInfo, type Packet } from '../packet/packet.ts';
-import { setDontFragment, setTtl, ttlOf } from '../packet/rewrite.ts';
+import { setDontFragment, setTtl, sumHeader, ttlOf } from '../packet/rewrite.ts';
 import { Hook, type HookState } from './hooks.ts';
 import { type Kernel, localOut, noteAnswer, usable } from './kernel.ts';
 import { pieceOf } from './output.ts';
@@ -41,6 +41,8 @@ export function duplicate(
   copy.copiedFrom = packet.inDevice;
   copy.inDevice = route.device;
   copy.outDevice = route.device;
+  // Options may have been filled in since (ip_send_check in __ip_local_out).
+  if (copy.family === 4) sumHeader(copy);
   noteAnswer(kernel, 'a copy (TEE)');
   kernel.duplicating = true;
   localOut(kernel, copy);

@@ -3,7 +3,7 @@
  * decoded fields of `Packet` true. Nothing here allocates, but `resize`.
  */
 import { readUint16, readUint32, writeUint16, writeUint32 } from './bytes.ts';
-import { replaceLong, replaceWord, sctpChecksum } from './checksum.ts';
+import { internetChecksum, replaceLong, replaceWord, sctpChecksum } from './checksum.ts';
 import type { Family } from './family.ts';
 import type { Packet } from './packet.ts';
 import { Protocol } from './protocol.ts';
@@ -58,6 +58,12 @@ export function setTtl(packet: Packet, ttl: number): void {
 export function setDontFragment(packet: Packet, on: boolean): void {
   const field = readUint16(packet.bytes, 6);
   setIpv4Word(packet.bytes, 0, 6, on ? field | 0x4000 : field & ~0x4000);
+}
+
+/** Computes the checksum of an IPv4 header anew. */
+export function sumHeader({ bytes, headerLength }: Packet): void {
+  writeUint16(bytes, 10, 0);
+  writeUint16(bytes, 10, internetChecksum(bytes, 0, headerLength));
 }
 
 /** Where a protocol's 16-bit checksum lies in its header; -1 if it has none of that kind. */

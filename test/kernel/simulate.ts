@@ -142,6 +142,8 @@ function nflogText(shown: NonNullable<TracedObject['nflog']>[number]): string {
 export interface Simulation {
   /** What `conntrack -E` printed meanwhile: NAT chooses the ports that the kernel chose. */
   events?: string;
+  /** What `conntrack -L` printed in the end, for events that were missed. */
+  conntrack?: string;
   /** Further options of the trace. */
   options?: readonly string[];
 }
@@ -155,12 +157,12 @@ export async function runSimulation(
   sent: SentPacket[],
   folder: string,
   variant: 'legacy' | 'nft',
-  { events, options = [] }: Simulation = {},
+  { events, conntrack: listed = '', options = [] }: Simulation = {},
 ): Promise<{ outcome: Outcome; lines: string[]; drew: boolean }> {
   const args = writeInputs(scenario, sent, folder);
   if (events !== undefined) {
     const file = path.join(folder, 'choices');
-    writeFileSync(file, events);
+    writeFileSync(file, events + listed);
     args.push('--choices', file);
   }
   const out = path.join(folder, 'out');

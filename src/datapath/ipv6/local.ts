@@ -34,19 +34,23 @@ export function receiveLocalIpv6(kernel: Kernel, packet: Packet): void {
   if (nextHeaderAt < 0) return;
   const { recorder } = kernel;
   switch (packet.protocol) {
-    case Protocol.icmpv6:
+    case Protocol.icmpv6: {
       // Without type and code, or with a wrong checksum, no socket gets it (icmpv6_filter, rawv6_rcv_skb), and nobody else either.
-      if (packet.transport + 4 > packet.bytes.length || !checksumAccepted(packet, Protocol.icmpv6)) {
+      const isRight = checksumAccepted(packet, Protocol.icmpv6);
+      if (packet.transport + 4 > packet.bytes.length || !(isRight || packet.verified)) {
         recorder.reached(packet);
         break;
       }
       recorder.delivered(packet);
+      // Sockets believe what connection tracking has found; the protocol itself looks again if the header has changed (icmpv6_rcv).
+      if (!isRight) break;
       if (packet.bytes[packet.transport] === SOLICITATION) {
         receiveSolicitation(kernel, packet, fragmentHeader !== 0 || packet.fragmentMaxSize > 0);
         break;
       }
       receiveIcmpv6(kernel, packet);
       break;
+    }
     case Protocol.tcp:
       recorder.delivered(packet);
       receiveTcp(kernel, packet);

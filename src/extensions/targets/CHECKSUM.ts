@@ -1,4 +1,5 @@
 import { Verdict } from '../../datapath/verdicts.ts';
+import { completeChecksum } from '../../packet/pending-checksum.ts';
 import { defineTarget } from '../contract.ts';
 import { MANGLE, refusePlacement } from './placement.ts';
 
@@ -20,6 +21,8 @@ export const CHECKSUM = defineTarget<{ fill: boolean }>({
   check: (_, site) => refusePlacement(site, MANGLE),
   explain: () => 'a checksum that was left to the hardware is filled in',
   memory: 'flow',
-  // Only packets whose checksum is left to the hardware are touched; those of a simulation have theirs.
-  compile: () => () => Verdict.next,
+  compile: () => (packet) => {
+    completeChecksum(packet);
+    return Verdict.next;
+  },
 });
