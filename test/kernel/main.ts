@@ -91,7 +91,13 @@ async function compareWith(
       const told = await runEvents(scenario, sent, folder, variant);
       return { found: compareEvents(outcome.events ?? '', told), drew: false };
     }
-    const { outcome: simulated, drew } = await runSimulation(scenario, sent, folder, variant, follow ? { events: '', ...outcome } : {});
+    const { outcome: simulated, drew } = await runSimulation(
+      scenario,
+      sent,
+      folder,
+      variant,
+      follow ? { events: '', ...outcome } : {},
+    );
     const isByChance = scenario.profile === 'fixtures-by-chance';
     return { found: (isByChance ? compareWays : compare)(sent, outcome, simulated), drew };
   } finally {
