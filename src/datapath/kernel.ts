@@ -77,6 +77,8 @@ export function routeLocal(kernel: Kernel, packet: Packet, hook: Hook = Hook.out
     tos: tosOf(packet),
     protocol: packet.protocol,
     ...(packet.owner === null ? {} : { uid: packet.owner.uid }),
+    // Addresses of a link mean the one on which it was to leave (ip6_route_me_harder).
+    ...(again && isOfLink(packet) ? { outDevice: packet.route!.device } : {}),
   });
   noteRoute(kernel, route, hook, again);
   if (!usable(route)) return false;
@@ -84,6 +86,12 @@ export function routeLocal(kernel: Kernel, packet: Packet, hook: Hook = Hook.out
   packet.outDevice = route.device;
   packet.realm = route.realm;
   return true;
+}
+
+/** Whether the destination is an IPv6 group or link-local. */
+function isOfLink({ family, dst }: Packet): boolean {
+  const first = dst[0]!;
+  return family === 6 && (first >>> 24 === 0xff || first >>> 22 === 0xfe80 >>> 6);
 }
 
 export function noteRoute(kernel: Kernel, route: RouteAnswer, hook: Hook, again = false): void {
