@@ -61,8 +61,16 @@ function sendToItself(kernel: Kernel, packet: Packet): void {
   kernel.runner.run(copy, Hook.postrouting, null, packet.route!.device, Stage.loopBack);
 }
 
+/** A packet that this machine sends to itself, as it comes in: what was known of its headers is forgotten (ip_rcv_core, ip6_rcv_core). */
+function comeIn(packet: Packet): void {
+  packet.options = null;
+  packet.fragmentHeaderWas = 0;
+  packet.fragmentMaxSize = 0;
+}
+
 /** POSTROUTING has let that copy pass. */
 export function loopBack(kernel: Kernel, packet: Packet): void {
+  comeIn(packet);
   packet.packetType = PacketType.loopback;
   // Nobody looks at checksums of these (dev_loopback_xmit).
   if (!packet.checksumPending) {
@@ -130,6 +138,7 @@ function transmitOn(kernel: Kernel, packet: Packet, device: Device): void {
 /** Sent to the machine itself: it comes in over `lo` when the current packet is done, keeping its route and connection. */
 function loop(kernel: Kernel, packet: Packet): void {
   leaveChecksumPending(packet);
+  comeIn(packet);
   packet.packetType = PacketType.host;
   packet.linkHeader = new Uint8Array(14);
   packet.linkHeader[12] = packet.family === 4 ? 0x08 : 0x86;

@@ -1,4 +1,5 @@
 import { Direction, Status } from '../../conntrack/connection.ts';
+import { locateTransport } from '../../conntrack/tuple.ts';
 import type { MachineServices, SocketAnswer } from '../../datapath/environment.ts';
 import { Hook } from '../../datapath/hooks.ts';
 import type { Device } from '../../host/device.ts';
@@ -108,8 +109,9 @@ function find6(machine: MachineServices, packet: Packet, device: Device | null):
   const { bytes, transport } = packet;
   const inner = transport + 8;
   if (inner + 40 > bytes.length || bytes[transport]! >= 128) return null;
-  const protocol = bytes[inner + 6]!;
-  const ports = inner + 40;
+  const place = locateTransport(bytes, 6, inner);
+  if (place === null) return null;
+  const { protocol, transport: ports } = place;
   if (ports + 4 > bytes.length || (protocol !== Protocol.tcp && protocol !== Protocol.udp)) return null;
   const address = (at: number): AddressWords => [
     readUint32(bytes, at),

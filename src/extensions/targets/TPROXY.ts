@@ -29,6 +29,8 @@ const HELP = `TPROXY target options:
 const PLACEMENT: Placement = { table: 'mangle', hooks: [Hook.prerouting] };
 /** Bytes of the transport header that must be there (a UDP header). */
 const NEEDED = 8;
+/** The search for a socket of TCP wants all of its header (nf_tproxy_get_sock_v4). */
+const TCP_HEADER = 20;
 
 export const TPROXY = defineTarget<TproxyTarget>({
   name: 'TPROXY',
@@ -70,7 +72,8 @@ export const TPROXY = defineTarget<TproxyTarget>({
     const keep = ~mask;
     return (packet, at) => {
       const { bytes, transport } = packet;
-      if (packet.protocol < 0 || transport + NEEDED > bytes.length) return Verdict.drop;
+      const needed = packet.protocol === Protocol.tcp ? TCP_HEADER : NEEDED;
+      if (packet.protocol < 0 || transport + needed > bytes.length) return Verdict.drop;
       const source: AddressWords = [packet.src[0]!, packet.src[1]!, packet.src[2]!, packet.src[3]!];
       const own: AddressWords = [packet.dst[0]!, packet.dst[1]!, packet.dst[2]!, packet.dst[3]!];
       const sourcePort = readUint16(bytes, transport);
