@@ -15,6 +15,8 @@ import type { NatChoices } from './choices.ts';
 const MAX_ATTEMPTS = 128;
 /** With no more than this many attempts left, a connection in TIME_WAIT may have to give way. */
 const HARDER = MAX_ATTEMPTS / 4;
+/** No zone. */
+const NOWHERE = -1;
 const SOURCE = 0;
 const DESTINATION = 4;
 const PORTS = 8;
@@ -86,7 +88,9 @@ export class Allocator {
   /** nf_conntrack_tuple_taken: only replies' zone counts, and another entry of the very same flow does not. */
   private replyTaken(reply: Uint32Array, entry: Entry): boolean {
     const zone = entry.zone(Direction.reply);
-    const node = this.conntrack.lookup(reply, 0, entry.zone(Direction.original), zone, entry.slot);
+    // It is only looked for where the zone of replies puts it: with a zone of one direction the other direction's entries lie elsewhere.
+    const original = entry.zone(Direction.original) === zone ? zone : NOWHERE;
+    const node = this.conntrack.lookup(reply, 0, original, zone, entry.slot);
     if (node < 0) return false;
     const other = this.conntrack.entry(node >>> 1);
     return !(
