@@ -49,8 +49,6 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
   private readonly key = newTupleWords();
   private readonly inverse = newTupleWords();
 
-  // --- lookups of rules
-
   find(tuple: Tuple, zone: number): Entry | null {
     tupleToWords(tuple, this.inverse);
     const node = this.lookup(this.inverse, 0, zone, zone);
@@ -62,14 +60,12 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
   }
 
   attachTemplate(packet: Packet, template: ConntrackTemplate): void {
-    if (packet.connection !== null || packet.conntrackInfo === ConntrackInfo.untracked) return;
+    if (isTaken(packet)) return;
     packet.connection = new Template(template);
-    packet.conntrackInfo = ConntrackInfo.new;
   }
 
   untrack(packet: Packet): void {
-    if (packet.connection !== null) return;
-    packet.conntrackInfo = ConntrackInfo.untracked;
+    if (!isTaken(packet)) packet.conntrackInfo = ConntrackInfo.untracked;
   }
 
   private readKey(packet: Packet): boolean {
@@ -92,7 +88,6 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
       if (this.observer !== null) this.observer({ kind: 'conntrack', event: 'untracked', state: 'UNTRACKED' });
       return Verdict.accept;
     }
-    packet.conntrackInfo = ConntrackInfo.new;
     const now = this.now();
     if (now >= this.nextSweep) this.sweep(now);
 
@@ -349,6 +344,8 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
 
   attach(answer: Packet, cause: Packet): void {
     const { connection } = cause;
+    // Related to nothing it is, which keeps NOTRACK and CT off (nf_conntrack_attach).
+    if (cause.conntrackInfo === ConntrackInfo.untracked) answer.conntrackInfo = ConntrackInfo.related;
     if (!(connection instanceof Entry)) return;
     answer.connection = connection;
     answer.conntrackInfo = cause.conntrackInfo >= 3 ? ConntrackInfo.related : ConntrackInfo.relatedReply;
@@ -385,6 +382,11 @@ export class ConntrackService extends ConntrackEntries implements Conntrack {
 }
 
 /** Zone of a packet without an entry: id, and above bit 16 the directions for which it holds. */
+/** Whether there stands something already where a packet has its connection (`skb->_nfct`). */
+function isTaken({ connection, conntrackInfo }: Packet): boolean {
+  return connection !== null || conntrackInfo !== ConntrackInfo.new;
+}
+
 function zoneWord(template: Template | null, packet: Packet): number {
   if (template === null) return DEFAULT_ZONE;
   const { zone = 0, zoneDirection = 'both', zoneFromMark = false } = template.content;

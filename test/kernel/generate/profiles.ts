@@ -75,6 +75,17 @@ const listeners: PacketMaker = (random, family) => toListeners(random, family, L
 
 const MASQUERADED = ['-A POSTROUTING -o eth0 -j MASQUERADE'];
 
+/** What is seldom right, or seldom seen. */
+const STRANGE: [number, PacketMaker][] = [
+  [0.25, odd],
+  [0.15, invalids],
+  [0.15, headers],
+  [0.1, pieces],
+  [0.15, protocols],
+  [0.05, neighbours],
+  [0.05, listeners],
+];
+
 /** A rule by which all that goes out has its port drawn, often from fewer than are needed. */
 function drawingForAll(random: Random, family: Family): string {
   const address = family === 4 ? '192.0.2.100' : '[2001:db8::10]';
@@ -313,6 +324,25 @@ export const PROFILES: Record<string, Profile> = {
       [0.1, protocols],
     ],
     counting: 0.1,
+  },
+  // Rules that only count: each packet is held against nearly all of them.
+  matches: {
+    families: [4, 6],
+    tables: ['raw', 'mangle', 'filter', 'security'],
+    matches: EVERY_MATCH,
+    targets: ['MARK', 'TTL', 'HL'],
+    packets: STRANGE,
+    counting: 0.93,
+    router: 'listening',
+  },
+  targets: {
+    families: [4, 6],
+    tables: ['raw', 'mangle', 'nat', 'filter'],
+    matches: ['conntrack', 'addrtype'],
+    targets: EVERY_TARGET,
+    packets: STRANGE,
+    counting: 0.1,
+    router: 'crooked',
   },
   all: {
     families: [4, 6],
