@@ -11,7 +11,7 @@ describe('a listening socket', () => {
   });
   /** Flags of what the machine answers; null: nothing. */
   const answer = async (flags: string, acknowledgement = 0): Promise<string | null> => {
-    const line = `in=eth0 tcp 192.0.2.7:40000 > 192.0.2.1:22 ${flags} seq=1000 ack=${acknowledgement}`;
+    const line = `in=eth0 tcp 192.0.2.7:40000 > 192.0.2.1:22 ${flags} seq=${flags.includes('S') ? 1000 : 1001} ack=${acknowledgement}`;
     const [traced] = await machine.trace(line);
     const bytes = traced!.emitted[0]?.bytes;
     if (bytes === undefined) return null;

@@ -6,7 +6,10 @@ import type { SocketAnswer } from './environment.ts';
 import type { Kernel } from './kernel.ts';
 
 /** Protocol, both addresses and ports of a packet, the machine's own first; null if its protocol has no ports. */
-function socketKey({ bytes, transport, protocol, src, dst }: Packet, own: 'source' | 'destination'): string | null {
+export function socketKey(
+  { bytes, transport, protocol, src, dst }: Packet,
+  own: 'source' | 'destination',
+): string | null {
   if ((protocol !== Protocol.tcp && protocol !== Protocol.udp) || transport + 4 > bytes.length) return null;
   const ports = readUint32(bytes, transport);
   return own === 'source'
@@ -37,14 +40,6 @@ export function connectedSocket(kernel: Kernel, packet: Packet): SocketAnswer | 
   return key === null ? null : (kernel.connected.get(key) ?? null);
 }
 
-/** A connection that a listening socket has answered and nobody has acknowledged. */
-export interface ConnectionRequest {
-  /** Sequence number of the answer. */
-  sequence: number;
-  /** The socket that it will have. */
-  socket: SocketAnswer;
-}
-
 /**
  * The socket of a connection, be it open or asked for only, that packets from `source` to `destination` belong to (inet_lookup_established);
  * null if there is none.
@@ -60,29 +55,6 @@ export function establishedSocket(
   if (connected.size === 0 && requests.size === 0) return null;
   const key = keyOf(protocol, destination, destinationPort, source, sourcePort);
   return connected.get(key) ?? requests.get(key)?.socket ?? null;
-}
-
-/** So many connections wait for the client's acknowledgement (net.core.somaxconn); of more the oldest are forgotten. */
-const BACKLOG = 4096;
-
-/** The listening `socket` has answered the SYN of `packet`; `sequence` is that of the answer. */
-export function rememberRequest({ requests }: Kernel, packet: Packet, socket: SocketAnswer, sequence: number): void {
-  const key = socketKey(packet, 'destination')!;
-  requests.delete(key);
-  if (requests.size >= BACKLOG) requests.delete(requests.keys().next().value!);
-  // The connection is between two addresses, whatever the listener is bound to.
-  requests.set(key, { sequence, socket: { ...socket, wildcard: false } });
-}
-
-/** Whether the segment acknowledges what a listening socket answered: then there is a connection (tcp_check_req). */
-export function completeRequest(kernel: Kernel, packet: Packet): boolean {
-  const key = socketKey(packet, 'destination')!;
-  const request = kernel.requests.get(key);
-  if (request === undefined) return false;
-  if (readUint32(packet.bytes, packet.transport + 8) !== (request.sequence + 1) >>> 0) return false;
-  kernel.requests.delete(key);
-  kernel.connected.set(key, request.socket);
-  return true;
 }
 
 /**

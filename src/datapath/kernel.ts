@@ -5,7 +5,6 @@ import type { Packet } from '../packet/packet.ts';
 import { setTtl, tosOf } from '../packet/rewrite.ts';
 import type { LearnedMacs } from './bridge/learning.ts';
 import type { RandomGenerator, SimulationClock } from './clock.ts';
-import type { ConnectionRequest } from './connected.ts';
 import type { FragmentQueues } from './defragment.ts';
 import type { Host, RouteAnswer, SocketAnswer } from './environment.ts';
 import type { HookRunner } from './hook-runner.ts';
@@ -13,6 +12,7 @@ import { HOOK_NAMES, Hook } from './hooks.ts';
 import type { Peers } from './ipv4/peers.ts';
 import type { KernelLog } from './kernel-log.ts';
 import type { Recorder } from './recorder.ts';
+import type { ConnectionRequest } from './requests.ts';
 import type { Share } from './share.ts';
 import { Stage } from './stages.ts';
 

@@ -1,5 +1,5 @@
 import { readUint16, readUint32 } from '../packet/bytes.ts';
-import { checksumHolds } from '../packet/checksum.ts';
+import { checksumHolds, sumHolds } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { buildTcp } from '../packet/tcp.ts';
@@ -19,7 +19,8 @@ export function sendReset(kernel: Kernel, cause: Packet, at: HookState): boolean
   const { bytes, transport, family } = cause;
   if (cause.fragmentOffset !== 0 || cause.protocol !== Protocol.tcp || transport + 20 > bytes.length) return false;
   if (bytes[transport + 13]! & RST) return false;
-  if (!cause.checksumPending && !checksumHolds(cause, Protocol.tcp)) return false;
+  const arriving = at.hook === Hook.prerouting || at.hook === Hook.input;
+  if (!cause.checksumPending && !sumHolds(cause, arriving, Protocol.tcp)) return false;
   if (family === 4) {
     if (!fillRoute(kernel, cause, at)) return false;
     if (cause.route?.type === 'broadcast' || cause.route?.type === 'multicast') return false;

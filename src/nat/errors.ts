@@ -4,8 +4,8 @@ import { directionOf } from '../conntrack/tracking.ts';
 import { addressOf, invertTuple, locateTransport } from '../conntrack/tuple.ts';
 import { Hook } from '../datapath/hooks.ts';
 import { writeUint16 } from '../packet/bytes.ts';
-import { checksumHolds, headerChanged, internetChecksum, summedHeader, transportChecksum } from '../packet/checksum.ts';
-import { type Packet, Summed } from '../packet/packet.ts';
+import { internetChecksum, sumHolds, transportChecksum } from '../packet/checksum.ts';
+import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
 import { rewriteEnd, setAddressOnly, setEnd, writeAddress } from '../packet/rewrite.ts';
 import type { Manip } from './allocate.ts';
@@ -22,7 +22,7 @@ export function translateError(packet: Packet, entry: Entry, manip: Manip, hook:
   const icmp = family === 4 ? Protocol.icmp : Protocol.icmpv6;
   const inner = transport + 8;
   if (inner + (family === 4 ? 20 : 40) > bytes.length) return false;
-  if (!hasRightSum(packet, hook, icmp)) return false;
+  if (!sumHolds(packet, hook === Hook.prerouting || hook === Hook.input, icmp)) return false;
   if (bytes[transport] === (family === 4 ? REDIRECT : REDIRECT6)) {
     const done = Status.sourceNatDone | Status.destinationNatDone;
     if ((entry.status & done) !== done) return false;
@@ -49,22 +49,6 @@ export function translateError(packet: Packet, entry: Entry, manip: Manip, hook:
   if (family === 4) setAddressOnly(packet, manip, address);
   else setEnd(packet, manip, address);
   return true;
-}
-
-/** Whether the checksum is right, or was once: on the way in as long as the header still fits, and from then on always (nf_ip6_checksum). */
-function hasRightSum(packet: Packet, hook: Hook, protocol: number): boolean {
-  if (packet.summed === Summed.unnecessary) return true;
-  if (packet.summed === Summed.complete) {
-    if (hook !== Hook.prerouting && hook !== Hook.input) return true;
-    if (!headerChanged(packet)) {
-      packet.summed = Summed.unnecessary;
-      return true;
-    }
-  }
-  packet.verified = checksumHolds(packet, protocol);
-  packet.summed = packet.verified ? Summed.complete : Summed.no;
-  if (packet.family === 6) packet.summedHeader = summedHeader(packet);
-  return packet.verified;
 }
 
 /** Changes one end of the quoted packet into what `tuple` says. */

@@ -156,3 +156,22 @@ export function forgetSum(packet: Packet): void {
 export function headerChanged(packet: Packet): boolean {
   return packet.summedHeader >= 0 && packet.summedHeader !== summedHeader(packet);
 }
+
+/**
+ * Whether the checksum of the content is right, or was found so before: on the way in as long as the header still fits, and from then on always
+ * (nf_ip_checksum, nf_ip6_checksum). `arriving`: in PREROUTING or INPUT.
+ */
+export function sumHolds(packet: Packet, arriving: boolean, protocol: number): boolean {
+  if (packet.summed === Summed.unnecessary) return true;
+  if (packet.summed === Summed.complete) {
+    if (!arriving) return true;
+    if (!headerChanged(packet)) {
+      packet.summed = Summed.unnecessary;
+      return true;
+    }
+  }
+  packet.verified = checksumHolds(packet, protocol);
+  packet.summed = packet.verified ? Summed.complete : Summed.no;
+  if (packet.family === 6) packet.summedHeader = summedHeader(packet);
+  return packet.verified;
+}

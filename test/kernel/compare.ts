@@ -47,6 +47,15 @@ function acceptedText({ source, destination, segment, ttl, tos }: View): string 
   return `SYN+ACK ${source} ${destination} ${ports} ack ${segment.readUInt32BE(8)} flags ${segment[13]} ttl ${ttl} tos ${tos} options ${options.toString('hex')}`;
 }
 
+/** Whether it is the ACK by which a socket of the router tells the sender where their half-open connection stands. */
+function tellsWhere(sent: Buffer, out: View): boolean {
+  const cause = view(sent);
+  if (cause === null || cause.protocol !== 6 || out.protocol !== 6) return false;
+  if (cause.segment.length < 20 || out.segment.length < 20 || out.segment[13] !== 0x10) return false;
+  const swapped = cause.segment.readUInt16BE(0) === out.segment.readUInt16BE(2);
+  return swapped && cause.source === out.destination && cause.destination === out.source;
+}
+
 /** Whether it is an ICMP error about such a SYN+ACK. */
 function quotesOpening({ protocol, segment }: View): boolean {
   if ((protocol !== 1 || !ICMP_ERRORS_V4.has(segment[0])) && (protocol !== 58 || segment[0] > 127)) return false;
@@ -83,7 +92,7 @@ function normal(sent: Buffer, out: { dev: string; hex: string }): string {
   const bytes = Buffer.from(out.hex, 'hex');
   const seen = view(bytes);
   if (seen === null) return out.hex;
-  if (opensHere(sent, seen)) return acceptedText(seen);
+  if (opensHere(sent, seen) || tellsWhere(sent, seen)) return acceptedText(seen);
   if (quotesOpening(seen)) bytes.fill(0, seen.transport + 2);
   if (seen.version === 4) {
     if ((onesSum(bytes.subarray(0, seen.transport)) & 0xffff) === 0xffff) bytes.writeUInt16BE(0, 10);

@@ -6,8 +6,9 @@ import { tosOf } from '../../packet/rewrite.ts';
 import { checkOptions6 } from '../../packet/validate.ts';
 import { compose } from '../compose.ts';
 import { sendIcmpv6Error, sourceFor } from '../icmp-error.ts';
-import { answerSegment, datagramIsRight, detach, socketFor } from '../ipv4/local.ts';
+import { datagramIsRight, detach } from '../ipv4/local.ts';
 import { addressOf, type Kernel, replyMark, sendFromIcmp, usable } from '../kernel.ts';
+import { answerSegment, socketFor } from '../tcp.ts';
 import { receiveSolicitation, SOLICITATION } from './neighbour-discovery.ts';
 
 const UNREACHABLE = 1;
