@@ -160,8 +160,14 @@ function receiveUdp(kernel: Kernel, packet: Packet): void {
   sendIcmpError(kernel, packet, UNREACHABLE, PORT_UNREACHABLE);
 }
 
-/** UDP lets go of the connection before it answers: the answer has to find it by itself (nf_reset_ct). */
+/**
+ * UDP lets go of the connection before it answers: the answer has to find it by itself (nf_reset_ct). What lies behind the datagram is cut off
+ * (pskb_trim_rcsum).
+ */
 export function detach(packet: Packet): void {
+  const { bytes, transport, protocol } = packet;
+  const length = readUint16(bytes, transport + 4);
+  if (protocol === Protocol.udp && length >= 8) packet.bytes = bytes.subarray(0, transport + length);
   packet.connection = null;
   packet.conntrackInfo = ConntrackInfo.new;
 }

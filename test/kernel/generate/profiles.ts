@@ -333,7 +333,6 @@ export const PROFILES: Record<string, Profile> = {
     targets: ['MARK', 'TTL', 'HL'],
     packets: STRANGE,
     counting: 0.93,
-    router: 'listening',
   },
   targets: {
     families: [4, 6],
