@@ -75,7 +75,7 @@ export function routeIpv4(kernel: Kernel, packet: Packet): void {
       return;
     }
     if (options.sourceRoute !== 0) {
-      const to = followSourceRoute(kernel, packet, options, device);
+      const to = followSourceRoute(kernel, packet, options, device, action);
       if (to === 'nowhere') return;
       if (to !== 'as before') action = to;
       redirects = false;

@@ -2,6 +2,7 @@ import type { Device } from '../../host/device.ts';
 import { readUint32, writeUint32 } from '../../packet/bytes.ts';
 import type { Ipv4Options } from '../../packet/ipv4-options.ts';
 import { type Packet, PacketType } from '../../packet/packet.ts';
+import type { InputRoute } from '../environment.ts';
 import { Hook } from '../hooks.ts';
 import { sendIcmpError } from '../icmp-error.ts';
 import { type Kernel, noteRoute } from '../kernel.ts';
@@ -13,14 +14,15 @@ const DESTINATION = 16;
 
 /**
  * The source route of a packet that has come (ip_options_rcv_srr): where this machine is a place on it, the packet is routed to the next one, and over
- * all that are this machine's too at once. The destination in the header becomes the next place only when the packet is forwarded. `nowhere`: it is
- * dropped.
+ * all that are this machine's too at once. The destination in the header becomes the next place only when the packet is forwarded.  `action`: what routing
+ * has decided so far. `nowhere`: it is dropped.
  */
 export function followSourceRoute(
   kernel: Kernel,
   packet: Packet,
   options: Ipv4Options,
   device: Device,
+  action: InputRoute['action'],
 ): 'as before' | 'local' | 'forward' | 'nowhere' {
   const { recorder, host } = kernel;
   const refuse = (reason: string, pointer = -1): 'nowhere' => {
@@ -30,6 +32,7 @@ export function followSourceRoute(
   };
   if (packet.packetType !== PacketType.host) return refuse('source-routed to many');
   const { type } = packet.route!;
+  if (action === 'error' || action === 'drop') return refuse('a source route that leads nowhere');
   if (type === 'unicast') {
     return options.strict
       ? refuse('a strict source route on which this machine is no place', DESTINATION)
