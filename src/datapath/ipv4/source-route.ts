@@ -14,7 +14,7 @@ const DESTINATION = 16;
 
 /**
  * The source route of a packet that has come (ip_options_rcv_srr): where this machine is a place on it, the packet is routed to the next one, and over
- * all that are this machine's too at once. The destination in the header becomes the next place only when the packet is forwarded.  `action`: what routing
+ * all that are this machine's too at once. The destination in the header becomes the next place only when the packet is forwarded. `action`: what routing
  * has decided so far. `nowhere`: it is dropped.
  */
 export function followSourceRoute(
