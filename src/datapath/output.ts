@@ -61,8 +61,13 @@ function sendToItself(kernel: Kernel, packet: Packet): void {
   kernel.runner.run(copy, Hook.postrouting, null, packet.route!.device, Stage.loopBack);
 }
 
-/** A packet that this machine sends to itself, as it comes in: what was known of its headers is forgotten (ip_rcv_core, ip6_rcv_core). */
+/**
+ * A packet that this machine sends to itself, as it comes in: it belongs to no socket any more (skb_orphan in loopback_xmit), and what was known of its
+ * headers is forgotten (ip_rcv_core, ip6_rcv_core).
+ */
 function comeIn(packet: Packet): void {
+  packet.owner = packet.listener = null;
+  packet.controlSocket = false;
   packet.options = null;
   packet.fragmentHeaderWas = 0;
   packet.fragmentMaxSize = 0;
