@@ -43,8 +43,12 @@ export function leaveChecksumPending(packet: Packet): void {
 export function completeChecksum(packet: Packet): void {
   const field = pendingField(packet);
   packet.checksumPending = false;
-  if (field < 0 || !packet.holdsPseudoSum) return;
+  if (field < 0) return;
   const { bytes, transport } = packet;
-  writeUint16(bytes, field, ~foldSum(sumWords(bytes, transport, bytes.length)) & 0xffff || 0xffff);
+  const sum = packet.holdsPseudoSum
+    ? ~foldSum(sumWords(bytes, transport, bytes.length)) & 0xffff
+    : readUint16(bytes, field);
+  // Of the two forms of zero it is never that which means "none" in UDP (CSUM_MANGLED_0).
+  writeUint16(bytes, field, sum || 0xffff);
   packet.holdsPseudoSum = false;
 }
