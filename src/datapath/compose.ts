@@ -1,4 +1,4 @@
-import { writeUint16 } from '../packet/bytes.ts';
+import { readUint16, writeUint16 } from '../packet/bytes.ts';
 import { internetChecksum, transportChecksum } from '../packet/checksum.ts';
 import { decode } from '../packet/decode.ts';
 import type { Family } from '../packet/family.ts';
@@ -6,6 +6,7 @@ import { buildIpv4 } from '../packet/ipv4.ts';
 import { buildIpv6 } from '../packet/ipv6.ts';
 import { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
+import { buildTcp, type TcpHeader } from '../packet/tcp.ts';
 
 /** Header fields of a packet that the machine makes; what is left out has the value that Linux gives its own answers. */
 export interface HeaderFields {
@@ -54,6 +55,23 @@ export function compose(family: Family, header: HeaderFields, payload: Uint8Arra
   packet.local = true;
   packet.kernelMade = true;
   return packet;
+}
+
+/** A TCP segment back to where `cause` came from; `header`: what is not Linux's usual choice. */
+export function composeTcpAnswer(
+  { family, bytes, transport, src, dst }: Packet,
+  segment: Omit<TcpHeader, 'sourcePort' | 'destinationPort'>,
+  header: Pick<HeaderFields, 'tos' | 'options'> = {},
+): Packet {
+  return compose(
+    family,
+    { source: dst.slice(), destination: src.slice(), protocol: Protocol.tcp, dontFragment: true, ...header },
+    buildTcp({
+      sourcePort: readUint16(bytes, transport + 2),
+      destinationPort: readUint16(bytes, transport),
+      ...segment,
+    }),
+  );
 }
 
 function checksumAt(protocol: number): number {

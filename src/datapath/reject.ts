@@ -2,9 +2,8 @@ import { readUint16, readUint32 } from '../packet/bytes.ts';
 import { checksumHolds, sumHolds } from '../packet/checksum.ts';
 import type { Packet } from '../packet/packet.ts';
 import { Protocol } from '../packet/protocol.ts';
-import { buildTcp } from '../packet/tcp.ts';
 import { transmitOnPort } from './bridge/transmit.ts';
-import { compose } from './compose.ts';
+import { composeTcpAnswer } from './compose.ts';
 import { Hook, type HookState } from './hooks.ts';
 import { sendIcmpError, sendIcmpv6Error } from './icmp-error.ts';
 import { addressOf, type Kernel, localOut, noteAnswer, replyMark, routeLocal } from './kernel.ts';
@@ -59,24 +58,12 @@ export function resetFor(cause: Packet, dataLength: number, tos = 0, options: Ui
   const sequence = readUint32(bytes, transport + 4);
   const length = (flags & SYN ? 1 : 0) + (flags & FIN ? 1 : 0) + dataLength;
   const acknowledges = (flags & ACK) !== 0;
-  return compose(
-    cause.family,
-    {
-      source: cause.dst.slice(),
-      destination: cause.src.slice(),
-      protocol: Protocol.tcp,
-      dontFragment: true,
-      tos,
-      options,
-    },
-    buildTcp({
-      sourcePort: readUint16(bytes, transport + 2),
-      destinationPort: readUint16(bytes, transport),
-      sequence: acknowledges ? readUint32(bytes, transport + 8) : 0,
-      acknowledgement: acknowledges ? 0 : (sequence + length) >>> 0,
-      flags: acknowledges ? RST : RST | ACK,
-    }),
-  );
+  const segment = {
+    sequence: acknowledges ? readUint32(bytes, transport + 8) : 0,
+    acknowledgement: acknowledges ? 0 : (sequence + length) >>> 0,
+    flags: acknowledges ? RST : RST | ACK,
+  };
+  return composeTcpAnswer(cause, segment, { tos, options });
 }
 
 /** In PREROUTING a packet has no route yet: its answers need one (nf_reject_fill_skb_dst). */

@@ -1,10 +1,8 @@
 /** What listening sockets of this machine, and ports without any, answer to TCP segments (tcp_v4_rcv, tcp_v6_rcv). */
 import { readUint16, readUint32, writeUint32 } from '../packet/bytes.ts';
 import type { Packet } from '../packet/packet.ts';
-import { Protocol } from '../packet/protocol.ts';
 import { setAddressOnly, tosOf } from '../packet/rewrite.ts';
-import { buildTcp } from '../packet/tcp.ts';
-import { compose } from './compose.ts';
+import { composeTcpAnswer } from './compose.ts';
 import { connectedSocket, reopensConnection } from './connected.ts';
 import type { SocketAnswer } from './environment.ts';
 import { answerOptions } from './ipv4/options.ts';
@@ -93,24 +91,11 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer, 
   if (known === null) {
     rememberRequest(kernel, packet, { opened, sequence, timestamp, window, scaled, answered: null, socket });
   }
-  const answer = compose(
-    family,
-    {
-      source: packet.dst.slice(),
-      destination: packet.src.slice(),
-      protocol: Protocol.tcp,
-      dontFragment: true,
-      options: echoed.bytes,
-    },
-    buildTcp({
-      sourcePort: readUint16(bytes, transport + 2),
-      destinationPort: readUint16(bytes, transport),
-      sequence,
-      acknowledgement: (opened + 1) >>> 0,
-      flags: SYN | ACK | (acceptsEcn(kernel, packet) ? ECE : 0),
-      window,
-      options: Uint8Array.from(options),
-    }),
+  const flags = SYN | ACK | (acceptsEcn(kernel, packet) ? ECE : 0);
+  const answer = composeTcpAnswer(
+    packet,
+    { sequence, acknowledgement: (opened + 1) >>> 0, flags, window, options: Uint8Array.from(options) },
+    { options: echoed.bytes },
   );
   answer.options = echoed.options;
   if (via !== null) setAddressOnly(answer, 'destination', [via, 0, 0, 0]);
@@ -123,32 +108,18 @@ function acceptConnection(kernel: Kernel, packet: Packet, socket: SocketAnswer, 
 
 /** Tells where a connection stands that was asked for (tcp_v4_reqsk_send_ack, tcp_v6_reqsk_send_ack). */
 function acknowledge(kernel: Kernel, packet: Packet, request: ConnectionRequest): void {
-  const { bytes, transport, family } = packet;
+  const { family } = packet;
   const options = new Uint8Array(request.timestamp === null ? 0 : 12);
   if (request.timestamp !== null) {
     options.set([1, 1, 8, 10]);
     writeUint32(options, 4, Math.floor(kernel.clock.real / 1000) >>> 0);
     writeUint32(options, 8, request.timestamp);
   }
-  const answer = compose(
-    family,
-    {
-      source: packet.dst.slice(),
-      destination: packet.src.slice(),
-      protocol: Protocol.tcp,
-      dontFragment: true,
-      tos: tosOf(packet) & 0xfc,
-    },
-    buildTcp({
-      sourcePort: readUint16(bytes, transport + 2),
-      destinationPort: readUint16(bytes, transport),
-      sequence: (request.sequence + 1) >>> 0,
-      acknowledgement: (request.opened + 1) >>> 0,
-      flags: ACK,
-      window: request.scaled ? request.window >>> WINDOW_SCALE : request.window,
-      options,
-    }),
-  );
+  const sequence = (request.sequence + 1) >>> 0;
+  const acknowledgement = (request.opened + 1) >>> 0;
+  const window = request.scaled ? request.window >>> WINDOW_SCALE : request.window;
+  const tos = tosOf(packet) & 0xfc;
+  const answer = composeTcpAnswer(packet, { sequence, acknowledgement, flags: ACK, window, options }, { tos });
   answer.mark = replyMark(kernel, family, packet);
   answer.checksumPending = family === 6;
   answer.controlSocket = family === 4;
